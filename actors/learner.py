@@ -1,0 +1,140 @@
+"""The learner loop that Ray Train runs on every rank: take work, train, publish, acknowledge."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+import torch.distributed as dist
+from transformers import AutoTokenizer
+
+from algorithms.scoring import ScoredGroup
+from algorithms.trajectory import TrajectoryGroup
+from services import weights
+from services.learning.policy_learner import PolicyLearner
+from services.learning.samples import Update, build_update
+from services.spec.job import LearnerSpec
+
+_POLL_SECONDS = 5.0
+
+
+class LeaseLost(RuntimeError):
+    """This learner was taken for dead; its policy must not go on."""
+
+
+class LearnerLoop:
+    """One rank. Rank 0 speaks with the queue; the others follow what it broadcasts."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        spec = LearnerSpec.model_validate(config["spec"])
+        torch.set_num_threads(config["threads"])
+        torch.manual_seed(config["seed"])
+        self.model_path = Path(config["model_path"])
+        self.learner = PolicyLearner(self.model_path, spec)
+        if config["resume_from"]:
+            self.learner.load(Path(config["resume_from"]) / "learner")
+        self.queue = ray.get_actor(config["queue"], namespace=config["namespace"])
+        self.publisher = ray.get_actor(config["publisher"], namespace=config["namespace"])
+        self.patience = spec.timeout_seconds
+
+    def run(self) -> None:
+        """Serve work items until told to stop."""
+        while True:
+            item = self._next_item()
+            if item["kind"] == "stop":
+                self._complete(item, {})
+                return
+            handle = {"train": self._train, "publish": self._publish, "checkpoint": self._save}
+            try:
+                result = handle[item["kind"]](item)
+            except Exception as e:
+                # The driver must learn the cause even though this process is about to die.
+                self._complete(item, {"error": f"{type(e).__name__}: {e}", "where": _where(e)})
+                raise
+            self._complete(item, result)
+
+    def _next_item(self) -> dict[str, Any]:
+        """Return the next work item, the same on every rank."""
+        box: list[Any] = [None]
+        while box[0] is None:
+            if self.learner.rank == 0:
+                box[0] = ray.get(
+                    self.queue.next_work.remote("learner", _POLL_SECONDS),
+                    timeout=_POLL_SECONDS + 60,
+                )
+            if self.learner.world > 1:
+                dist.broadcast_object_list(box, src=0)
+        return dict(box[0])
+
+    def _complete(self, item: dict[str, Any], result: dict[str, Any]) -> None:
+        if self.learner.rank == 0:
+            call = self.queue.complete_work.remote(item["work_id"], result, item["lease_id"])
+            if not ray.get(call, timeout=60):
+                raise LeaseLost(
+                    f"work {item['work_id']} was given to another learner meanwhile; what this one "
+                    "did is discarded"
+                )
+
+    def _train(self, item: dict[str, Any]) -> dict[str, Any]:
+        started = time.monotonic()
+        if item["reset_optimizer"]:
+            self.learner.reset_optimizer()
+        updates = self._updates(item)
+        result: dict[str, Any] = self.learner.train_step(
+            updates, temperature=item["temperature"], learning_rate=item["learning_rate"]
+        )
+        result["train_seconds"] = time.monotonic() - started
+        result.update(self._publish(item))
+        return result
+
+    def _updates(self, item: dict[str, Any]) -> list[Update]:
+        """Fetch the leased groups: all at once, in the order of the mini-batches."""
+        ids = [g for update in item["updates"] for g in update]
+        refs = [ref for g in ids for ref in item["refs"][g]]
+        columns = iter(ray.get(refs, timeout=self.patience))
+        groups = {
+            g: (
+                TrajectoryGroup.from_columns(next(columns)),
+                ScoredGroup.from_columns(next(columns)),
+            )
+            for g in ids
+        }
+        return [build_update([groups[g] for g in update]) for update in item["updates"]]
+
+    def _publish(self, item: dict[str, Any]) -> dict[str, Any]:
+        started = time.monotonic()
+        named = self.learner.named_weights()
+        if self.learner.rank == 0:
+            bundle = weights.pack(named)
+            digest = weights.checksum(bundle)
+            ref = [ray.put(bundle)]
+            ray.get(
+                self.publisher.publish.remote(item["version"], ref, digest), timeout=self.patience
+            )
+        if self.learner.world > 1:
+            dist.barrier()
+        return {"version": item["version"], "sync_seconds": time.monotonic() - started}
+
+    def _save(self, item: dict[str, Any]) -> dict[str, Any]:
+        folder = Path(item["folder"])
+        named = self.learner.named_weights()
+        self.learner.save(folder / "learner")
+        if self.learner.rank == 0:
+            tokenizer = AutoTokenizer.from_pretrained(self.model_path)
+            self.learner.export(folder / "model", named, tokenizer)
+        if self.learner.world > 1:
+            dist.barrier()
+        return {"folder": str(folder)}
+
+
+def _where(error: Exception) -> str:
+    return "".join(traceback.format_tb(error.__traceback__)[-3:])
+
+
+def learner_main(config: dict[str, Any]) -> None:
+    """Entry point handed to Ray Train."""
+    LearnerLoop(config).run()

@@ -1,0 +1,387 @@
+"""The on-policy loop of one job: roll out, verify, train, publish, decide; checkpoint between."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from actors.evaluator import Evaluator
+from actors.roles import Roles
+from actors.waiting import Waiter
+from algorithms.batching import split_updates
+from algorithms.stage import Stage
+from algorithms.stage_machine import Decision, StageMachine, StepOutcome
+from services.checkpoints import Checkpoint, CheckpointStore, link_tree
+from services.datasets import Question
+from services.home import JobFolder
+from services.prompt_stream import PromptStream, derive_seed
+from services.rollout.request import Decoding, RolloutRequest
+from services.spec.job import JobSpec
+from services.step_record import EtaEstimate, learner_figures, rollout_figures
+
+
+class StageSwitched(Exception):
+    """The samples of the step under way were dropped because another stage begins."""
+
+
+class RunJournal:
+    """What the run tells the outside; the driver wires it to the job store."""
+
+    def __init__(
+        self,
+        event: Callable[[str, str, dict[str, Any]], None],
+        metrics: Callable[[int, dict[str, Any]], None],
+        progress: Callable[[dict[str, Any]], None],
+        poll_commands: Callable[[], None],
+    ) -> None:
+        self.event = event
+        self.metrics = metrics
+        self.progress = progress
+        self.poll_commands = poll_commands
+
+
+class TrainingRun:
+    """State of one attempt. Everything that must survive it is in :meth:`state`."""
+
+    def __init__(
+        self,
+        job_id: str,
+        spec: JobSpec,
+        paths: JobFolder,
+        roles: Roles,
+        waiter: Waiter,
+        journal: RunJournal,
+        questions: list[Question],
+        held_out: list[Question],
+    ) -> None:
+        self.job_id, self.spec, self.paths = job_id, spec, paths
+        self.roles, self.waiter, self.journal = roles, waiter, journal
+        self.machine = StageMachine(spec.stages)
+        self.stream = PromptStream(questions, spec.seed)
+        self.checkpoints = CheckpointStore(paths.checkpoints)
+        self.evaluator = Evaluator(spec, paths, roles, waiter, held_out)
+        self.version = 0
+        self.eta = EtaEstimate()
+        self.seconds: dict[str, float] = {}
+        self._work_id = 0
+        self._optimizer_stage: str | None = None
+        self._boundary: dict[str, Any] = {}
+        self._uncheckpointed = 0
+        self._unevaluated: str | None = None
+        self._restored: Checkpoint | None = None
+        self.phase = "starting"
+
+    # -- state --------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold besides weights and optimiser."""
+        replay = self.waiter.one(self.roles.replay.state_dict.remote(), 60, "the replay accounting")
+        return {
+            "machine": self.machine.state_dict(),
+            "stream": self.stream.state_dict(),
+            "replay": replay,
+            "version": self.version,
+            "work_id": self._work_id,
+            "optimizer_stage": self._optimizer_stage,
+            "unevaluated": self._unevaluated,
+        }
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint."""
+        state = checkpoint.state
+        self.machine.load_state_dict(state["machine"])
+        self.stream.load_state_dict(state["stream"])
+        self._work_id = state["work_id"]
+        self._optimizer_stage = state["optimizer_stage"]
+        self._unevaluated, self._restored = state["unevaluated"], checkpoint
+        load = self.roles.replay.load_state_dict.remote(state["replay"])
+        self.waiter.one(load, 60, "the replay queue to restore its accounting")
+        self._set_version(state["version"])
+
+    # -- the run ------------------------------------------------------------------------------
+
+    def run(self, resumed: bool) -> None:
+        """Run to the end of the last stage."""
+        patience = self.spec.generator.timeout_seconds
+        ready = [g.ready.remote() for g in self.roles.generators.values()]
+        self.waiter.all(ready, patience, f"{len(ready)} generator(s) to start")
+        if not resumed:
+            self._evaluate("base")
+        self._enter("sync")
+        self._work(
+            {"kind": "publish", "version": self.version},
+            f"{self.spec.learner.workers} learner(s) to start and publish their policy",
+        )
+        if not resumed:
+            self.checkpoint()
+        elif self._unevaluated and self._restored:
+            self._conclude(self._unevaluated, self._restored)
+        while not self.machine.finished:
+            self._boundary = self.state()
+            if decision := self.machine.apply_request():
+                self._after(decision)
+                continue
+            try:
+                decision = self._step()
+            except StageSwitched:
+                applied = self.machine.apply_request()
+                assert applied is not None
+                decision = applied
+            self._after(decision)
+        self.phase = "done"
+
+    def _after(self, decision: Decision) -> None:
+        """Act on a decision: evaluate and checkpoint a stage that ended, prepare the next."""
+        if decision.kind == "stay":
+            if self._uncheckpointed >= self.spec.checkpoint.every_steps:
+                self.checkpoint()
+            return
+        self.journal.event(
+            "stage",
+            f"stage {decision.stage} ended"
+            + (f", {decision.to} begins" if decision.to else "")
+            + f" ({decision.cause})",
+            {"from": decision.stage, "to": decision.to, "cause": decision.cause}
+            | {"evidence": dict(decision.evidence)},
+        )
+        if decision.to and self.machine.stage.data == "restart":
+            self.stream.restart()
+        self._unevaluated = decision.stage
+        self._conclude(decision.stage, self.checkpoint())
+
+    def _conclude(self, stage: str, checkpoint: Checkpoint) -> None:
+        """Keep and evaluate the policy a stage ended with; a resume does it if this did not."""
+        link_tree(checkpoint.model, self.paths.model(stage))
+        self._evaluate(stage)
+        self._unevaluated = None
+
+    def checkpoint(self) -> Checkpoint:
+        """Write a checkpoint of the last complete step."""
+        with self._timed("checkpoint"):
+            self._boundary = self.state()
+            return self._write_checkpoint()
+
+    def checkpoint_boundary(self) -> Checkpoint | None:
+        """Write a checkpoint of the last step boundary, dropping what came after it."""
+        return self._write_checkpoint() if self._boundary and self._uncheckpointed else None
+
+    def _write_checkpoint(self) -> Checkpoint:
+        step = self._boundary["machine"]["global_step"]
+        folder = self.checkpoints.begin(step)
+        try:
+            self._work({"kind": "checkpoint", "folder": str(folder)}, "the learners to checkpoint")
+            checkpoint = self.checkpoints.seal(folder, step, self._boundary)
+        except Exception:
+            shutil.rmtree(folder, ignore_errors=True)  # a full disk needs the room
+            raise
+        removed = self.checkpoints.prune(self.spec.checkpoint.keep)
+        self._uncheckpointed = 0
+        self.journal.event(
+            "checkpoint", f"checkpoint of step {step}", {"step": step, "removed": removed}
+        )
+        return checkpoint
+
+    # -- one step -----------------------------------------------------------------------------
+
+    def _step(self) -> Decision:
+        """Run one rollout batch through every role and count it."""
+        stage, step = self.machine.stage, self.machine.global_step + 1
+        started = time.monotonic()
+        self.seconds = {}
+        requests = self._requests(stage, step)
+        ids = [r.group_id for r in requests]
+        groups = self._roll_out(stage, requests)
+        summaries = self._verify(stage, groups)
+        self._drop_if_switching(ids)
+        result = self._train(stage, step, ids)
+        self.seconds["train"] = result["train_seconds"]
+        self.seconds["sync"] = result["sync_seconds"]
+        self._uncheckpointed += 1
+        total = time.monotonic() - started
+        self.eta.observe(total)
+        left = self.machine.total_steps - step
+        record = {
+            "step": step,
+            "stage": stage.name,
+            "stage_step": self.machine.stage_step + 1,
+            "policy_version": self.version,
+            "time": time.time(),
+            "temperature": stage.sampling.temperature,
+            "learning_rate": stage.learning_rate,
+            **rollout_figures(summaries),
+            **learner_figures(result),
+            "seconds": {**self.seconds, "total": total},
+            "eta_seconds": self.eta.seconds_left(left),
+            **self._accounting(),
+        }
+        record["tokens_per_second"] = record["generated_tokens"] / total
+        self.journal.metrics(step, record)
+        figures = {k: v for k, v in record.items() if isinstance(v, int | float)}
+        return self.machine.observe(StepOutcome(stage.name, step, figures))
+
+    def _requests(self, stage: Stage, step: int) -> list[RolloutRequest]:
+        return [
+            RolloutRequest(
+                group_id=f"{stage.name}/{step}/{i}",
+                question_id=q.id,
+                prompt=q.question + self.spec.data.prompt_suffix,
+                gold=q.gold,
+                seed=derive_seed(self.spec.seed, stage.name, step, i),
+            )
+            for i, q in enumerate(self.stream.take(stage.prompts_per_step))
+        ]
+
+    def _roll_out(self, stage: Stage, requests: list[RolloutRequest]) -> list[dict[str, Any]]:
+        """Have every generator answer its share; return one record a group."""
+        replay, sampling = self.roles.replay, stage.sampling
+        ids = [r.group_id for r in requests]
+        admit = [(i, sampling.group_size, stage.name, self.version) for i in ids]
+        self.waiter.one(replay.admit_all.remote(admit), 60, "the replay queue to admit the step")
+        decoding = Decoding(
+            temperature=sampling.temperature,
+            max_tokens=sampling.max_tokens,
+            group_size=sampling.group_size,
+        )
+        with self._timed("generate"):
+            records = self.generate(requests, decoding)
+            commit = replay.commit_generated_all.remote(
+                [(r["group_id"], r["ref"]) for r in records]
+            )
+            self.waiter.one(commit, 60, "the replay queue to take the trajectories")
+        return records
+
+    def generate(self, requests: list[RolloutRequest], decoding: Decoding) -> list[dict[str, Any]]:
+        """Share requests among the generators; return their records in the order asked."""
+        handles = list(self.roles.generators.values())
+        calls = [
+            handle.generate.remote(
+                [r.model_dump() for r in requests[i :: len(handles)]], decoding.model_dump()
+            )
+            for i, handle in enumerate(handles)
+        ]
+        what = f"{len(requests)} rollout groups from {len(handles)} generator(s)"
+        shares = self.waiter.all(calls, self.spec.generator.timeout_seconds, what)
+        by_id = {r["group_id"]: r for share in shares for r in share}
+        return [by_id[r.group_id] for r in requests]
+
+    def _verify(self, stage: Stage, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        with self._timed("verify"):
+            call = self.roles.verifier.score.remote(
+                [(g["group_id"], g["ref"]) for g in groups], stage.objective.model_dump(mode="json")
+            )
+            responses = len(groups) * stage.sampling.group_size
+            patience = 60 + responses * self.spec.verifier.timeout_seconds
+            summaries: list[dict[str, Any]] = self.waiter.one(
+                call, patience, f"verdicts on {responses} responses"
+            )
+            scored = [(s["group_id"], s["score_ref"], s["dispositions"]) for s in summaries]
+            commit = self.roles.replay.commit_scored_all.remote(scored)
+            self.waiter.one(commit, 60, "the replay queue to take the scores")
+        return summaries
+
+    def _drop_if_switching(self, ids: list[str]) -> None:
+        """Apply the rule for samples caught at a switch (``on_entry`` of the coming stage)."""
+        self.journal.poll_commands()
+        coming = self.machine.requested
+        if coming is not None and coming.on_entry == "drop":
+            drop = self.roles.replay.exclude.remote(ids, "stage_switch")
+            self.waiter.one(drop, 60, "the replay queue to drop the samples of the old stage")
+            raise StageSwitched
+
+    def _train(self, stage: Stage, step: int, ids: list[str]) -> dict[str, Any]:
+        self._enter("train")
+        updates = split_updates(
+            ids, stage.prompts_per_update, derive_seed(self.spec.seed, "updates", step)
+        )
+        item = {
+            "kind": "train",
+            "updates": [list(u) for u in updates],
+            "temperature": stage.sampling.temperature,
+            "learning_rate": stage.learning_rate,
+            "reset_optimizer": stage.optimizer == "reset" and self._optimizer_stage != stage.name,
+            "version": self.version + 1,
+        }
+        result = self._work(item, f"the learners to train step {step}")
+        self._set_version(self.version + 1)
+        self._optimizer_stage = stage.name
+        return result
+
+    def _set_version(self, version: int) -> None:
+        """Note the version that generators serve from now on; the queue measures age by it."""
+        self.version = version
+        self.waiter.one(
+            self.roles.replay.set_version.remote(version), 60, "the replay queue to note a version"
+        )
+
+    def _work(self, item: dict[str, Any], what: str) -> dict[str, Any]:
+        """Give the learners one work item and wait for its acknowledgement."""
+        self._work_id += 1
+        replay, work_id = self.roles.replay, self._work_id
+        put = replay.put_work.remote({**item, "work_id": work_id})
+        self.waiter.one(put, 60, "the replay queue to take a work item")
+
+        def poll() -> dict[str, Any] | None:
+            answer: dict[str, Any] | None = ray.get(
+                replay.wait_result.remote(work_id, 0.5), timeout=60
+            )
+            return answer
+
+        result: dict[str, Any] = self.waiter.until(poll, self.spec.learner.timeout_seconds, what)
+        if "error" in result:
+            raise LearnerFailed(f"{result['error']}\n{result['where']}")
+        return result
+
+    def _accounting(self) -> dict[str, Any]:
+        replay: dict[str, Any] = self.waiter.one(
+            self.roles.replay.status.remote(), 60, "the replay accounting"
+        )
+        return {"samples": replay["counts"], "replay": replay["gauges"]}
+
+    def _evaluate(self, label: str) -> None:
+        if self.spec.evaluation is None:
+            return
+        with self._timed("evaluate"):
+            record = self.evaluator.run(
+                label, self.machine.global_step, self.version, self.generate
+            )
+        figures = {k: v for k, v in record.items() if k != "records"}
+        self.journal.event(
+            "evaluation",
+            f"{label}: accuracy {100 * (record['accuracy'] or 0):.1f} %, "
+            f"mean length {record['length_mean']:.0f} tokens",
+            figures,
+        )
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        self._enter(phase)
+        started = time.monotonic()
+        yield
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.monotonic() - started
+
+    def _enter(self, phase: str) -> None:
+        self.phase = phase
+        self.journal.progress(self.progress())
+
+    def progress(self) -> dict[str, Any]:
+        """Return what the live view shows between steps."""
+        m = self.machine
+        return {
+            "stage": m.stage.name,
+            "stage_index": m.stage_index,
+            "step": m.global_step,
+            "total_steps": m.total_steps,
+            "stage_step": m.stage_step,
+            "stage_steps": m.stage.steps,
+            "phase": self.phase,
+            "eta_seconds": self.eta.seconds_left(m.total_steps - m.global_step),
+        }
+
+
+class LearnerFailed(RuntimeError):
+    """A learner reported why it could not do its work."""

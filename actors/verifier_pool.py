@@ -1,0 +1,90 @@
+"""The verifier: fetches trajectories, judges them, leaves score columns in the object store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import ray
+from pydantic import TypeAdapter
+
+from algorithms.objectives import Objective
+from algorithms.scoring import ScoredGroup, score_group
+from algorithms.trajectory import Judgement, TrajectoryGroup
+from services.spec.job import VerifierSpec
+from services.verification.pool import VerificationPool
+
+_FETCH_SECONDS = 120
+_OBJECTIVE: TypeAdapter[Any] = TypeAdapter(Objective)
+
+
+class VerifierPool:
+    """Thin shell around :class:`VerificationPool`: payloads travel by reference only.
+
+    Model output is never evaluated here: whatever needs algebra goes to worker processes that are
+    killed when they overrun.
+    """
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        settings = VerifierSpec.model_validate(spec)
+        self._pool = VerificationPool(
+            settings.workers, settings.timeout_seconds, settings.memory_mib
+        )
+
+    def score(
+        self,
+        groups: list[tuple[str, list[ray.ObjectRef[dict[str, Any]]]]],
+        objective: dict[str, Any],
+    ) -> list[dict[str, Any]]:
+        """Judge and score groups; the order is kept.
+
+        Args:
+            groups: group id, and the trajectory reference in a list of its own.
+            objective: of the stage that drew them, as JSON-ready fields.
+
+        Returns:
+            One record a group: ``group_id``, ``score_ref`` (the reference to the score columns, in
+            a list), ``dispositions``, ``verdicts``, ``lengths`` [G] in tokens, ``rewards`` [G],
+            ``finished`` [G], ``entropy_sum`` (minus the sum of the behaviour log-probabilities, in
+            nats), ``token_count`` and ``zero_advantage``.
+
+        Raises:
+            GetTimeoutError: a trajectory could not be fetched in time.
+        """
+        parsed = _OBJECTIVE.validate_python(objective)
+        columns = ray.get([ref[0] for _, ref in groups], timeout=_FETCH_SECONDS)
+        trajectories = [TrajectoryGroup.from_columns(c) for c in columns]
+        judgements = iter(self.judge_texts([(g.gold, t) for g in trajectories for t in g.texts]))
+        records = []
+        for group in trajectories:
+            scored = score_group(parsed, group, [next(judgements) for _ in range(group.size)])
+            records.append(_record(group, scored))
+        return records
+
+    def judge_texts(self, items: list[tuple[tuple[str, ...], str]]) -> list[Judgement]:
+        """Judge ``(accepted answers, response text)`` pairs; the order is kept."""
+        return self._pool.judge(items)
+
+    def gauges(self) -> dict[str, int]:
+        """Return the pool's counters."""
+        return self._pool.gauges()
+
+    def pids(self) -> list[int]:
+        """Return the process ids of the workers that are up."""
+        return self._pool.pids()
+
+
+def _record(group: TrajectoryGroup, scored: ScoredGroup) -> dict[str, Any]:
+    """Put the score columns into the object store and return what the driver looks at."""
+    return {
+        "group_id": group.group_id,
+        "score_ref": [ray.put(scored.columns())],
+        "dispositions": scored.dispositions,
+        "verdicts": scored.verdicts,
+        "lengths": group.lengths,
+        "rewards": scored.rewards,
+        "finished": np.array([f == "stop" for f in group.finish_reasons]),
+        "entropy_sum": -float(group.behaviour_logprobs.sum(dtype=np.float64)),
+        "token_count": len(group.response_ids),
+        "zero_advantage": scored.zero_advantage,
+    }

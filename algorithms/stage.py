@@ -1,0 +1,72 @@
+"""A stage: what is optimised, how responses are sampled for it, and when it ends."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from algorithms.objectives import Compress, Explore, Objective
+from algorithms.strict import Strict
+
+
+class Sampling(Strict):
+    """How training responses are drawn. Behaviour log-probabilities are those of this
+    distribution, and the learner applies the same temperature."""
+
+    temperature: float = Field(default=0.6, gt=0, le=2)
+    """0.6 in the compression stage, 1.0 in the exploration stage (METHOD 1.5)."""
+    max_tokens: int = Field(default=4096, gt=0)
+    """Generation cap in response tokens, end token included."""
+    group_size: int = Field(default=8, ge=1)
+    """Responses drawn for each prompt."""
+
+
+class Stage(Strict):
+    """One stage of a job. Stages run in the order of the list."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    """Unique within the job; the stage endpoint takes it."""
+    objective: Objective
+    sampling: Sampling = Sampling()
+    steps: int = Field(default=400, ge=1)
+    """Rollout iterations: one batch sampled, verified and trained on in several updates."""
+    prompts_per_step: int = Field(default=64, ge=1)
+    """Prompts in a rollout batch."""
+    prompts_per_update: int = Field(default=16, ge=1)
+    """Prompts in a mini-batch: 64 and 16 make four optimiser updates a step."""
+    learning_rate: float = Field(default=1e-6, gt=0)
+    """Constant AdamW learning rate of the stage."""
+    optimizer: Literal["reset", "keep"] = "reset"
+    """Whether Adam's moments start at zero when the stage begins (weights are always kept)."""
+    data: Literal["continue", "restart"] = "continue"
+    """Whether the prompt stream goes on where the stage before stopped, or starts over."""
+    on_entry: Literal["drop", "train"] = "drop"
+    """What becomes of samples caught in flight when this stage begins: dropped and counted, or
+    trained under the objective that drew them before the switch."""
+
+    @property
+    def updates_per_step(self) -> int:
+        return self.prompts_per_step // self.prompts_per_update
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Stage:
+        if self.prompts_per_step % self.prompts_per_update:
+            raise ValueError(
+                f"prompts_per_update ({self.prompts_per_update}) must divide "
+                f"prompts_per_step ({self.prompts_per_step})"
+            )
+        if isinstance(self.objective, Explore) and self.sampling.group_size < 2:
+            raise ValueError(
+                "sampling.group_size must be at least 2 for the group-relative objective "
+                "'explore': a group of one always has advantage 0"
+            )
+        if isinstance(self.objective, Compress) and (
+            self.sampling.max_tokens > self.objective.length_clip
+        ):
+            raise ValueError(
+                f"sampling.max_tokens ({self.sampling.max_tokens}) must not exceed "
+                f"objective.length_clip ({self.objective.length_clip}): longer responses have "
+                "reward 0 and would only cost time"
+            )
+        return self

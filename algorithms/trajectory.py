@@ -1,0 +1,81 @@
+"""A group of responses to one prompt, as columns: what travels through the object store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCHEMA = 1
+"""Version of the column layout; readers refuse what they do not know."""
+
+Verdict = Literal["correct", "incorrect", "unparsable", "timeout", "error"]
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class TrajectoryGroup:
+    """``G`` responses to one prompt; ragged columns are flat with ``offsets``.
+
+    ``T`` is the sum of all response lengths, end tokens included.
+    """
+
+    group_id: str
+    """Unique within a job, e.g. ``compression/12/train-831``."""
+    question_id: str
+    gold: tuple[str, ...]
+    """Accepted answers."""
+    prompt_ids: NDArray[np.int32]
+    """Shape [P]."""
+    response_ids: NDArray[np.int32]
+    """Shape [T]."""
+    behaviour_logprobs: NDArray[np.float32]
+    """Shape [T]: log-probability of each token under the distribution it was drawn from."""
+    offsets: NDArray[np.int64]
+    """Shape [G + 1]: response g is ``response_ids[offsets[g]:offsets[g + 1]]``."""
+    finish_reasons: tuple[FinishReason, ...]
+    """``stop``: ended by the end token. ``length``: cut at the cap."""
+    texts: tuple[str, ...]
+    """Decoded responses, for the verifier."""
+    policy_version: int
+    temperature: float
+
+    @property
+    def size(self) -> int:
+        """G."""
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Shape [G], in tokens."""
+        return np.diff(self.offsets)
+
+    def columns(self) -> dict[str, Any]:
+        """Return plain arrays and built-in types: no class of ours goes over the wire."""
+        return {"schema": SCHEMA, **self.__dict__}
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, Any]) -> TrajectoryGroup:
+        """Read what :meth:`columns` wrote.
+
+        Raises:
+            ValueError: the columns are of a schema this version does not know.
+        """
+        if columns.get("schema") != SCHEMA:
+            raise ValueError(f"trajectory schema {columns.get('schema')!r}, expected {SCHEMA}")
+        return cls(**{k: v for k, v in columns.items() if k != "schema"})
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verifier's finding on one response; format flags stand apart from the verdict."""
+
+    verdict: Verdict
+    reason: str
+    """Machine-readable, e.g. ``equal``, ``different``, ``no_box``, ``wall_clock``."""
+    well_formed: bool
+    """Exactly one ``</think>``, then exactly one non-empty box (end token checked apart)."""
+    seconds: float = 0.0

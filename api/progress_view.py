@@ -1,0 +1,232 @@
+"""A job on the terminal: stages, time left, and the figures with their history."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_HISTORY: Final = 40
+_EVENTS: Final = 4
+_COLOURS: Final = {
+    "queued": "yellow",
+    "starting": "yellow",
+    "running": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "magenta",
+    "interrupted": "yellow",
+}
+
+
+@dataclass(frozen=True)
+class _Figure:
+    title: str
+    field: str
+    format: str
+    scale: float = 1.0
+
+
+_FIGURES: Final = (
+    _Figure("token entropy (nats)", "entropy", "{:.3f}"),
+    _Figure("response length (tokens)", "response_length_mean", "{:.0f}"),
+    _Figure("accuracy (%)", "accuracy", "{:.1f}", 100),
+    _Figure("generated tokens/s", "tokens_per_second", "{:,.0f}"),
+)
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """The last values as bars between their own least and largest."""
+    shown = values[-_HISTORY:]
+    if not shown:
+        return ""
+    low, high = min(shown), max(shown)
+    if high == low:
+        return _BLOCKS[len(_BLOCKS) // 2] * len(shown)
+    top = len(_BLOCKS) - 1
+    return "".join(_BLOCKS[round((v - low) / (high - low) * top)] for v in shown)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds for people: ``4 s``, ``2 min 05 s``, ``3 h 12 min``."""
+    if seconds is None:
+        return "unknown"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class ProgressView:
+    """What is known of a job, as a rich renderable. Feed it and show it in a ``rich.live.Live``;
+    or have :meth:`line` print one line a step where there is no terminal."""
+
+    def __init__(self, job: Mapping[str, Any]) -> None:
+        self.job = job
+        self._steps: dict[int, dict[str, Any]] = {}
+        self._evaluations: dict[str, Mapping[str, Any]] = {}
+        self._events: list[Mapping[str, Any]] = []
+
+    # -- feeding --------------------------------------------------------------------------------
+
+    def see_job(self, job: Mapping[str, Any]) -> None:
+        if job["attempt"] != self.job["attempt"]:
+            self._steps.clear()  # Steps after the checkpoint are run again.
+        self.job = job
+
+    def see_metrics(self, records: Iterable[dict[str, Any]]) -> None:
+        for record in records:
+            self._steps[int(record["step"])] = record
+
+    def see_event(self, event: Mapping[str, Any]) -> None:
+        self._events = [*self._events[-_EVENTS + 1 :], event]
+        if event["type"] == "evaluation" and "label" in event["data"]:
+            self._evaluations[str(event["data"]["label"])] = event["data"]
+
+    @property
+    def last_step(self) -> int:
+        """The highest step seen, 0 before the first."""
+        return max(self._steps, default=0)
+
+    # -- showing --------------------------------------------------------------------------------
+
+    def __rich__(self) -> RenderableType:
+        state = str(self.job["state"])
+        colour = _COLOURS.get(state, "white")
+        title = f"{self.job['id']}  {self.job['name']}  [{colour}]{state}[/{colour}]"
+        if self.job["attempt"] > 1:
+            title += f"  attempt {self.job['attempt']}"
+        parts: list[RenderableType] = [self._stages(), self._now(), self._figures()]
+        if self._evaluations:
+            parts.append(self._evaluated())
+        if self._events:
+            parts.append(self._log())
+        return Panel(Group(*parts), title=title, title_align="left", border_style=colour)
+
+    def _stages(self) -> RenderableType:
+        progress = self.job.get("progress") or {}
+        current = int(progress.get("stage_index", -1))
+        finished = self.job["state"] == "succeeded"
+        table = Table.grid(padding=(0, 2))
+        for index, stage in enumerate(self.job["spec"]["stages"]):
+            total = int(stage["steps"])
+            done = total if finished or index < current else 0
+            if index == current and not finished:
+                done = min(int(progress.get("stage_step", 0)), total)
+            style = "bold" if index == current and not finished else "dim"
+            table.add_row(
+                Text(str(stage["name"]), style=style),
+                ProgressBar(total=total, completed=done, width=30),
+                Text(f"step {done} of {total}", style=style),
+            )
+        return table
+
+    def _now(self) -> RenderableType:
+        progress = self.job.get("progress") or {}
+        if self.job["state"] in ("failed", "cancelled", "interrupted"):
+            return Text(str(self.job.get("cause") or ""), style="bold")
+        if not progress:
+            since = duration(time.time() - float(self.job["created_at"]))
+            return Text(f"waiting for the driver for {since}", style="dim")
+        parts = [f"step {progress.get('step', 0)} of {progress.get('total_steps', '?')}"]
+        if self.job["state"] != "succeeded":
+            parts.append(f"now: {progress.get('phase', 'starting')}")
+            if progress.get("eta_seconds") is not None:
+                parts.append(f"time left: {duration(progress['eta_seconds'])}")
+        return Text(" · ".join(parts))
+
+    def _figures(self) -> RenderableType:
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        table.add_column("")
+        table.add_column("now", justify="right")
+        table.add_column("first", justify="right")
+        table.add_column("per step")
+        for figure in _FIGURES:
+            values = self._values(figure)
+            now, first = (
+                (figure.format.format(v) for v in (values[-1], values[0])) if values else ("-", "-")
+            )
+            table.add_row(figure.title, Text(now, "bold"), first, Text(sparkline(values), "cyan"))
+        return table
+
+    def _evaluated(self) -> RenderableType:
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        table.add_column("held-out evaluation")
+        table.add_column("accuracy", justify="right")
+        table.add_column("mean length", justify="right")
+        for label, found in self._evaluations.items():
+            table.add_row(
+                label, f"{100 * found['accuracy']:.1f} %", f"{found['length_mean']:.0f} tokens"
+            )
+        return table
+
+    def _log(self) -> RenderableType:
+        colours = {"warning": "yellow", "error": "red"}
+        return Group(
+            *(
+                Text(
+                    f"{time.strftime('%H:%M:%S', time.localtime(e['time']))}  {e['message']}",
+                    style=colours.get(e["level"], "dim"),
+                    overflow="ellipsis",
+                    no_wrap=True,
+                )
+                for e in self._events
+            )
+        )
+
+    def _values(self, figure: _Figure) -> list[float]:
+        records = (self._steps[s] for s in sorted(self._steps))
+        found = (r.get(figure.field) for r in records)
+        return [float(v) * figure.scale for v in found if v is not None]
+
+
+def step_line(record: Mapping[str, Any], total_steps: int) -> str:
+    """One step as one line, for logs."""
+    parts = [f"{record.get('stage', '?')} step {record['step']} of {total_steps}"]
+    for figure in _FIGURES:
+        value = record.get(figure.field)
+        if value is not None:
+            parts.append(f"{figure.title} {figure.format.format(float(value) * figure.scale)}")
+    if record.get("eta_seconds") is not None:
+        parts.append(f"time left {duration(record['eta_seconds'])}")
+    return ", ".join(parts)
+
+
+def job_table(jobs: Iterable[Mapping[str, Any]]) -> Table:
+    """Jobs, one a row; why one ended is left to the view of that job."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("job", "name", "state", "stage", "step", "time left"):
+        table.add_column(column, no_wrap=True)
+    for job in jobs:
+        progress = job.get("progress") or {}
+        state = str(job["state"])
+        active = state in ("queued", "starting", "running")
+        left = progress.get("eta_seconds") if active else None
+        table.add_row(
+            str(job["id"]),
+            str(job["name"]),
+            Text(state, style=_COLOURS.get(state, "")),
+            str(progress.get("stage") or ""),
+            f"{progress['step']} of {progress['total_steps']}" if "total_steps" in progress else "",
+            duration(left) if left is not None else "",
+        )
+    return table
+
+
+def print_outcome(console: Console, job: Mapping[str, Any]) -> None:
+    """One line that says how a job ended and what to do next."""
+    state, colour = job["state"], _COLOURS.get(str(job["state"]), "white")
+    cause = f": {job['cause']}" if job.get("cause") else ""
+    console.print(Text(f"job {job['id']} {state}{cause}", style=colour))
+    if state in ("interrupted", "failed"):
+        console.print(f"go on from its last checkpoint: laconic resume {job['id']}")

@@ -1,0 +1,19 @@
+"""Metrics for Prometheus, in its text format."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from api.dependencies import Ctx
+from api.prometheus_collector import JobCollector
+
+router = APIRouter(tags=["metrics"])
+
+
+@router.get("/metrics", response_class=Response, operation_id="prometheusMetrics")
+def prometheus(context: Ctx) -> Response:
+    registry = CollectorRegistry()
+    registry.register(JobCollector(context))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,194 @@
+"""A whole control plane in this process: the API, and a Ray cluster of its own unless one is
+given. What ``laconic serve`` and ``laconic demo`` run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final
+
+import uvicorn
+
+from api.app import create_app
+from api.cluster import LocalCluster
+from api.dependencies import Context
+from api.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
+from services.home import Home
+from services.stores.lifecycle import ACTIVE
+from services.stores.protocol import IllegalTransition, StaleAttempt
+
+log = logging.getLogger("laconic.serving")
+
+UP_SECONDS: Final = 30.0
+"""Longest wait for the server to answer."""
+DRAIN_SECONDS: Final = 120.0
+"""Longest wait for drivers to stop at a consistent point."""
+
+
+class ServingError(RuntimeError):
+    """The control plane could not start; the message says what to do."""
+
+
+class ControlPlane:
+    """Context manager around cluster and server. Enter it in a thread that outlives it, best the
+    main thread: a cluster of its own ends with the thread that started it."""
+
+    def __init__(self, home: Home, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> None:
+        """Nothing is started yet.
+
+        Args:
+            home: where it keeps its things.
+            host: address to listen on.
+            port: 0 takes any free port.
+        """
+        self._home, self._host, self._port = home, host, port
+        self._cluster: LocalCluster | None = None
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._context: Context | None = None
+        self.url = ""
+        """Where the API answers, once started."""
+
+    @property
+    def owns_cluster(self) -> bool:
+        """Whether Ray was started here and ends here."""
+        return self._cluster is not None
+
+    def __enter__(self) -> ControlPlane:
+        listener = self._listen()
+        try:
+            if not (os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_API_SERVER_ADDRESS")):
+                self._cluster = LocalCluster()
+                self._cluster.start()
+            self._serve(listener)
+        except BaseException:
+            self.close()
+            listener.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def check(self) -> None:
+        """Raise when a part that is needed has ended by itself.
+
+        Raises:
+            ServingError: with what ended.
+        """
+        if self._thread is not None and not self._thread.is_alive():
+            raise ServingError("the API ended by itself; its error stands above")
+        if self._cluster is not None and not self._cluster.is_alive():
+            raise ServingError("the Ray cluster ended by itself; resume the jobs after a new start")
+
+    def drain(
+        self, seconds: float = DRAIN_SECONDS, give_up: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Take no jobs any more, and if the cluster is our own, have the running ones stop where
+        they can be resumed. True if all did so before ``seconds`` passed or ``give_up()``."""
+        if self._context is None:
+            return True
+        self._context.closing.set()
+        if self._cluster is None:
+            return True  # The jobs go on without us.
+        self._ask_to_stop(self._context)
+        deadline = time.monotonic() + seconds
+        while self._active(self._context) and time.monotonic() < deadline and not give_up():
+            time.sleep(0.2)
+        left = self._active(self._context)
+        for job in left:
+            self._interrupt(
+                self._context, job, "the control plane ended before the driver had stopped"
+            )
+        return not left
+
+    def close(self) -> None:
+        """End the server, then the cluster. Safe to call again."""
+        if self._context is not None:
+            self._context.closing.set()
+        if self._server is not None:
+            self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(timeout=90)
+            self._thread = None
+        if self._cluster is not None:
+            try:
+                if self._context is not None:
+                    # No cluster, no driver: nothing may be left that claims to run.
+                    for job in self._active(self._context):
+                        self._interrupt(self._context, job, "the control plane ended")
+            finally:
+                self._cluster.stop()
+                self._cluster = None
+
+    # -- the inside -----------------------------------------------------------------------------
+
+    def _listen(self) -> socket.socket:
+        """Take the port first: that it is in use should not be found after Ray has started."""
+        listener = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((self._host, self._port))
+            # Bound is not enough: another socket with the same option could still listen.
+            listener.listen(128)
+        except OSError as error:
+            listener.close()
+            raise ServingError(
+                f"cannot listen on {self._host}:{self._port} ({error.strerror}); is another "
+                "laconic serve running? choose a port with --port"
+            ) from error
+        port = listener.getsockname()[1]
+        shown = DEFAULT_HOST if self._host in ("0.0.0.0", "::") else self._host
+        self.url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+        return listener
+
+    def _serve(self, listener: socket.socket) -> None:
+        dashboard = self._cluster.dashboard if self._cluster else None
+        settings = Settings.from_environment(self._home, dashboard)
+        app = create_app(settings)
+        self._context = app.state.context
+        config = uvicorn.Config(
+            app, log_level="warning", timeout_graceful_shutdown=3, access_log=False
+        )
+        self._server = server = uvicorn.Server(config)
+        # Not the main thread: signals stay with the caller, who decides how to end.
+        self._thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [listener]}, name="api", daemon=True
+        )
+        self._thread.start()
+        deadline = time.monotonic() + UP_SECONDS
+        while not server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise ServingError(f"the API did not come up within {UP_SECONDS:g} s")
+            time.sleep(0.05)
+
+    def _active(self, context: Context) -> list[str]:
+        return [j.id for j in context.store.list_jobs(1000, states=ACTIVE)[0]]
+
+    def _ask_to_stop(self, context: Context) -> None:
+        for job_id in self._active(context):
+            job = context.store.get_job(job_id)
+            if job.ray_submission_id is None:
+                self._interrupt(context, job_id, "the control plane ended before it had started")
+                continue
+            try:
+                context.store.send_command(job_id, "stop", {})
+            except IllegalTransition as error:
+                log.info("%s", error)
+
+    def _interrupt(self, context: Context, job_id: str, cause: str) -> None:
+        job = context.store.get_job(job_id)
+        try:
+            context.store.set_state(job_id, "interrupted", attempt=job.attempt, cause=cause)
+        except (IllegalTransition, StaleAttempt) as error:
+            log.info("%s", error)

@@ -1,0 +1,121 @@
+"""Follows a job until it ends: events by stream, figures by asking, shown on the terminal."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, Final
+
+from rich.console import Console
+from rich.live import Live
+
+from api.client import ApiError, Client, Unreachable
+from api.progress_view import ProgressView, step_line
+from services.stores.lifecycle import ACTIVE
+
+PATIENCE_SECONDS: Final = 60.0
+"""How long a control plane may be out of reach before watching ends."""
+_LOOK_SECONDS: Final = 1.0
+
+
+def watch(
+    client: Client,
+    job_id: str,
+    console: Console,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Show the job until it has ended, or ``stop()``; return it as it is then.
+
+    On a terminal a live view, elsewhere one line an event and a step.
+
+    Raises:
+        ApiError: there is no such job.
+        Unreachable: no control plane answered for :data:`PATIENCE_SECONDS`.
+    """
+    job = client.job(job_id)
+    view = ProgressView(job)
+    events: queue.Queue[dict[str, Any]] = queue.Queue()
+    done = threading.Event()
+    follower = threading.Thread(
+        target=_follow, args=(client.url, job_id, events, done), name="events", daemon=True
+    )
+    follower.start()
+    live = (
+        Live(view, console=console, refresh_per_second=4, transient=False)
+        if console.is_terminal
+        else nullcontext()
+    )
+    lost_since: float | None = None
+    try:
+        with live:
+            while True:
+                try:
+                    job = _look(client, job_id, view, console)
+                    lost_since = None
+                except Unreachable:
+                    lost_since = lost_since or time.monotonic()
+                    if time.monotonic() - lost_since > PATIENCE_SECONDS:
+                        raise
+                _take(events, view, console)
+                if job["state"] not in ACTIVE:
+                    # What happened last may still be on its way.
+                    follower.join(timeout=5)
+                    _take(events, view, console)
+                    return job
+                if stop():
+                    return job
+                time.sleep(_LOOK_SECONDS)
+    finally:
+        done.set()
+
+
+def _look(client: Client, job_id: str, view: ProgressView, console: Console) -> dict[str, Any]:
+    job = client.job(job_id)
+    view.see_job(job)
+    records = client.metrics(job_id, view.last_step)
+    view.see_metrics(records)
+    if not console.is_terminal:
+        total = sum(int(s["steps"]) for s in job["spec"]["stages"])
+        for record in records:
+            console.print(step_line(record, total), soft_wrap=True)
+    return job
+
+
+def _take(events: queue.Queue[dict[str, Any]], view: ProgressView, console: Console) -> None:
+    while True:
+        try:
+            event = events.get_nowait()
+        except queue.Empty:
+            return
+        view.see_event(event)
+        if not console.is_terminal:
+            clock = time.strftime("%H:%M:%S", time.localtime(event["time"]))
+            console.print(f"{clock} {event['message']}", soft_wrap=True, markup=False)
+
+
+def _follow(
+    url: str, job_id: str, events: queue.Queue[dict[str, Any]], done: threading.Event
+) -> None:
+    """Fill the queue from the event stream; comes back to it where it broke."""
+    last = 0
+    with Client(url) as client:
+        while not done.is_set():
+            try:
+                for event in client.follow(job_id, last):
+                    if done.is_set():
+                        return
+                    if event is not None:
+                        last = int(event["id"])
+                        events.put(event)
+                # Ended by the server: either the job has ended or the server is about to.
+                if client.job(job_id)["state"] not in ACTIVE:
+                    return
+            except Unreachable:
+                pass
+            except ApiError:
+                return
+            done.wait(_LOOK_SECONDS)

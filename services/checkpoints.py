@@ -1,0 +1,137 @@
+"""Checkpoints on disk: written beside the last one, sealed by a manifest of digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A sealed checkpoint."""
+
+    folder: Path
+    step: int
+    state: dict[str, Any]
+    """What the driver saved: stage machine, prompt stream, replay accounting, policy version."""
+
+    @property
+    def model(self) -> Path:
+        """Hugging Face folder of the policy."""
+        return self.folder / "model"
+
+
+class CheckpointStore:
+    """The checkpoints of one job, under one folder.
+
+    A checkpoint exists once its folder carries the final name, which happens by one rename after
+    every file and the manifest are written. Anything else is debris and is ignored.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def begin(self, step: int) -> Path:
+        """Return an empty folder to write the checkpoint of ``step`` into."""
+        folder = self.root / f".writing-{step:06d}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def seal(self, folder: Path, step: int, state: dict[str, Any]) -> Checkpoint:
+        """Write the driver's state and the manifest, then give the folder its final name."""
+        (folder / "driver.json").write_text(json.dumps(state, indent=1, sort_keys=True))
+        digests = {str(p.relative_to(folder)): _sha256(p) for p in _files(folder)}
+        manifest = {"step": step, "sha256": digests}
+        _write_durably(folder / _MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
+        final = self.root / f"step-{step:06d}"
+        # The same step may stand there already: it is moved aside, not removed, until the new
+        # one has its name.
+        aside = self.root / f".replaced-{step:06d}"
+        shutil.rmtree(aside, ignore_errors=True)
+        if final.exists():
+            final.rename(aside)
+        folder.rename(final)
+        shutil.rmtree(aside, ignore_errors=True)
+        return Checkpoint(final, step, state)
+
+    def latest(self) -> tuple[Checkpoint | None, list[str]]:
+        """Return the newest intact checkpoint, and why newer ones were passed over."""
+        passed: list[str] = []
+        for folder in sorted(self.root.glob("step-*"), reverse=True):
+            if problem := _problem(folder):
+                passed.append(f"{folder.name}: {problem}")
+                continue
+            manifest = json.loads((folder / _MANIFEST).read_text())
+            state = json.loads((folder / "driver.json").read_text())
+            return Checkpoint(folder, manifest["step"], state), passed
+        return None, passed
+
+    def set_aside(self, problems: Sequence[str]) -> None:
+        """Rename checkpoints that :meth:`latest` passed over, so that pruning does not keep them
+        in place of intact ones."""
+        for name in (p.partition(":")[0] for p in problems):
+            target = self.root / f"damaged-{name}"
+            shutil.rmtree(target, ignore_errors=True)
+            (self.root / name).rename(target)
+
+    def prune(self, keep: int) -> list[str]:
+        """Remove all but the newest ``keep`` checkpoints; return the names of those removed."""
+        stale = sorted(self.root.glob("step-*"), reverse=True)[keep:]
+        for folder in stale:
+            shutil.rmtree(folder)
+        return [f.name for f in stale]
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Make ``target`` hold the files of ``source``, by hard link where the disk allows."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+
+    def place(src: str, dst: str) -> str:
+        try:
+            os.link(src, dst)
+        except OSError:
+            shutil.copy2(src, dst)
+        return dst
+
+    shutil.copytree(source, target, copy_function=place)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file() and p.name != _MANIFEST)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def _write_durably(path: Path, text: str) -> None:
+    with path.open("w") as f:
+        f.write(text)
+        f.flush()
+        os.fsync(f.fileno())
+
+
+def _problem(folder: Path) -> str | None:
+    """Return what is wrong with a checkpoint, or None."""
+    try:
+        digests = json.loads((folder / _MANIFEST).read_text())["sha256"]
+    except (OSError, ValueError, KeyError) as e:
+        return f"manifest unreadable ({e})"
+    for name, digest in digests.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if _sha256(path) != digest:
+            return f"{name} does not have the digest of the manifest"
+    return None

@@ -1,0 +1,86 @@
+"""The home folder: where everything Laconic keeps on disk has its place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+VARIABLE = "LACONIC_HOME"
+DEFAULT = ".laconic"
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths below one root; nothing is created before it is written to."""
+
+    root: Path
+
+    @classmethod
+    def resolve(cls, path: str | Path | None = None) -> Home:
+        """The given folder, else ``LACONIC_HOME``, else ``.laconic`` in the working directory."""
+        chosen = path if path is not None else os.environ.get(VARIABLE) or DEFAULT
+        return cls(Path(chosen).expanduser().resolve())
+
+    def create(self) -> Home:
+        """Make the folder.
+
+        Raises:
+            OSError: it cannot be made or written to; the message names it.
+        """
+        (self.root / "jobs").mkdir(parents=True, exist_ok=True)
+        if not os.access(self.root, os.W_OK):
+            raise PermissionError(f"home folder {self.root} is not writable; set {VARIABLE}")
+        return self
+
+    @property
+    def database(self) -> Path:
+        return self.root / "jobs.db"
+
+    def job(self, job_id: str) -> JobFolder:
+        return JobFolder(self.root / "jobs" / job_id)
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """What one job leaves on disk."""
+
+    root: Path
+
+    @property
+    def spec(self) -> Path:
+        """The resolved specification, for people; the store holds the one that counts."""
+        return self.root / "spec.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def evaluations(self) -> Path:
+        return self.root / "evaluations"
+
+    def evaluation(self, label: str) -> Path:
+        """``base`` or the name of a stage."""
+        return self.evaluations / f"{label}.json"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    def model(self, label: str) -> Path:
+        """Hugging Face folder of the policy after a stage."""
+        return self.models / label
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report"
+
+    @property
+    def ray_train(self) -> Path:
+        """Where Ray Train keeps its own records of the learner group."""
+        return self.root / "ray_train"
+
+    @property
+    def driver_log(self) -> Path:
+        return self.root / "driver.log"

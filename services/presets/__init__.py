@@ -1,0 +1,1 @@
+"""Named, versioned job specifications to start from."""

@@ -1,0 +1,194 @@
+"""Everything a report says, gathered from the job store and the job's folder as plain data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from services.home import JobFolder
+from services.reports.comparison import EvaluationFigures, compare
+from services.reports.examples import Example, choose_examples
+from services.reports.machine import describe_machine
+from services.spec.job import JobSpec
+from services.stores.protocol import EventRecord, JobRecord, JobStore
+
+PHASES = ("generate", "verify", "train", "sync", "evaluate", "checkpoint")
+"""What the wall clock is divided into; the rest (start-up, mostly) is ``other``."""
+
+BASE = "base"
+
+
+class ReportError(Exception):
+    """A report cannot be written; the message names what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class StageSpan:
+    """The steps a stage took; None when it has not begun."""
+
+    name: str
+    objective: str
+    planned_steps: int
+    first_step: int | None
+    last_step: int | None
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """The content of ``report.json``, and the examples beside it."""
+
+    job: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    evaluations: Mapping[str, EvaluationFigures]
+    """By label, ``base`` first, then the stages in their order; only those that were made."""
+    steps: Sequence[Mapping[str, Any]]
+    stages: Sequence[StageSpan]
+    wall_seconds: Mapping[str, float]
+    """By phase, with ``other`` and ``total``."""
+    samples: Mapping[str, Any] | None
+    """The replay accounting after the last step."""
+    peak_memory_bytes: int | None
+    """Largest resident set recorded by the run; None when it recorded none."""
+    spec: JobSpec
+    examples: Sequence[Example] = ()
+
+    @property
+    def base(self) -> EvaluationFigures | None:
+        return self.evaluations.get(BASE)
+
+    @property
+    def last(self) -> EvaluationFigures | None:
+        """The evaluation after the latest stage; None when there is none but the base's."""
+        after = [figures for label, figures in self.evaluations.items() if label != BASE]
+        return after[-1] if after else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``report.json`` without the findings: built-in types only."""
+        return {
+            "job": dict(self.job),
+            "machine": dict(self.machine),
+            "evaluations": {label: asdict(f) for label, f in self.evaluations.items()},
+            "stages": [asdict(s) for s in self.stages],
+            "steps": [dict(s) for s in self.steps],
+            "wall_seconds": dict(self.wall_seconds),
+            "samples": self.samples,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "spec": self.spec.model_dump(mode="json"),
+        }
+
+
+def collect(store: JobStore, folder: JobFolder, job_id: str) -> ReportData:
+    """Gather what is known about a job, finished or not.
+
+    Raises:
+        JobNotFound: no job has this id.
+        ReportError: an evaluation file cannot be read.
+    """
+    record = store.get_job(job_id)
+    steps = _all_steps(store, job_id)
+    events = _all_events(store, job_id)
+    raw = _read_evaluations(folder, [BASE, *(s.name for s in record.spec.stages)])
+    base = raw.get(BASE)
+    after = [e for label, e in raw.items() if label != BASE]
+    return ReportData(
+        job=_job(record),
+        machine=_machine(events),
+        evaluations={label: compare(e, base) for label, e in raw.items()},
+        steps=steps,
+        stages=_stage_spans(record.spec, steps),
+        wall_seconds=_wall_seconds(steps, raw.values(), _running_seconds(events, record)),
+        samples=steps[-1].get("samples") if steps else None,
+        peak_memory_bytes=_peak_memory([*steps, *(e.data for e in events)]),
+        spec=record.spec,
+        examples=choose_examples(base, after[-1]) if base and after else (),
+    )
+
+
+def _all_steps(store: JobStore, job_id: str) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = []
+    while page := store.metrics(job_id, after_step=steps[-1]["step"] if steps else 0):
+        steps += page
+    return steps
+
+
+def _all_events(store: JobStore, job_id: str) -> list[EventRecord]:
+    events: list[EventRecord] = []
+    while page := store.events(job_id, after=events[-1].id if events else 0, limit=1000):
+        events += page
+    return events
+
+
+def _read_evaluations(folder: JobFolder, labels: Iterable[str]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for label in labels:
+        path = folder.evaluation(label)
+        if path.exists():
+            found[label] = _read_json(path)
+    return found
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as e:
+        raise ReportError(
+            f"evaluation file {path} cannot be read ({e}); remove it to report without it"
+        ) from e
+    return value
+
+
+def _job(record: JobRecord) -> dict[str, Any]:
+    names = ("id", "name", "preset", "state", "cause", "attempt")
+    times = ("created_at", "started_at", "finished_at")
+    return {name: getattr(record, name) for name in (*names, *times)}
+
+
+def _machine(events: Sequence[EventRecord]) -> dict[str, Any]:
+    """The machine the driver recorded last, else the one this report is written on."""
+    recorded = [e.data for e in events if e.type == "machine"]
+    if recorded:
+        return {**recorded[-1], "recorded_by": "driver"}
+    return {**describe_machine(), "recorded_by": "report"}
+
+
+def _stage_spans(spec: JobSpec, steps: Sequence[Mapping[str, Any]]) -> list[StageSpan]:
+    spans = []
+    for stage in spec.stages:
+        taken = [s["step"] for s in steps if s["stage"] == stage.name]
+        first, last = (min(taken), max(taken)) if taken else (None, None)
+        spans.append(StageSpan(stage.name, stage.objective.type, stage.steps, first, last))
+    return spans
+
+
+def _running_seconds(events: Sequence[EventRecord], job: JobRecord) -> float:
+    """Time a driver had the job, summed over attempts; waiting in the queue does not count."""
+    total, since = 0.0, None
+    for event in (e for e in events if e.type == "state"):
+        if event.data.get("to") in ("starting", "running"):
+            since = event.time if since is None else since
+        elif since is not None:
+            total, since = total + event.time - since, None
+    if since is not None:
+        total += max(0.0, (job.heartbeat_at or since) - since)
+    return total
+
+
+def _wall_seconds(
+    steps: Sequence[Mapping[str, Any]], evaluations: Iterable[Mapping[str, Any]], total: float
+) -> dict[str, float]:
+    phases = {
+        phase: sum((s.get("seconds") or {}).get(phase) or 0.0 for s in steps) for phase in PHASES
+    }
+    # Evaluations stand between steps; their own files say how long they took.
+    phases["evaluate"] = sum(e["seconds"] for e in evaluations)
+    known = sum(phases.values())
+    total = max(total, known)
+    return {**phases, "other": total - known, "total": total}
+
+
+def _peak_memory(records: Iterable[Mapping[str, Any]]) -> int | None:
+    peaks = [r["peak_rss_bytes"] for r in records if r.get("peak_rss_bytes")]
+    return int(max(peaks)) if peaks else None

@@ -1,0 +1,159 @@
+"""The job specification: everything a person may set, strict, with the vetted defaults."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from algorithms.objectives import Compress
+from algorithms.stage import Stage
+from algorithms.strict import Strict
+
+
+class ModelSpec(Strict):
+    """The policy to compress."""
+
+    path: str = Field(min_length=1)
+    """Folder with a Hugging Face checkpoint in safetensors and its tokenizer. ``builtin:NAME``
+    names a model that ships with Laconic (``builtin:tiny-reasoner``)."""
+
+
+class DataSpec(Strict):
+    """Questions with known answers, as JSONL."""
+
+    path: str = Field(min_length=1)
+    """JSONL file; ``builtin:tiny-train`` and ``builtin:tiny-heldout`` ship with Laconic."""
+    question_field: str = "question"
+    answer_field: str = "answer"
+    """A string, a number, or a list of accepted answers."""
+    prompt_suffix: str = "\nPlease reason step by step, and put your final answer within \\boxed{}."
+    """Appended to every question before the chat template is applied."""
+
+
+class GeneratorSpec(Strict):
+    """vLLM generation workers."""
+
+    workers: int = Field(default=1, ge=1)
+    cpus: float = Field(default=1, gt=0)
+    """Ray CPUs reserved by each worker."""
+    gpus: float = Field(default=0, ge=0)
+    """Ray GPUs reserved by each worker; 0 runs vLLM on the CPU."""
+    threads: int | None = Field(default=None, ge=1)
+    """OpenMP threads of a CPU worker; unset shares the node's cores among the workers."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    max_sequences: int = Field(default=256, ge=1)
+    """Sequences decoded at the same time by one worker."""
+    max_model_len: int | None = Field(default=None, ge=16)
+    """Context in tokens, prompt included; unset takes the model's own."""
+    kv_cache_gib: float = Field(default=1.0, gt=0)
+    """Memory of one CPU worker's key-value cache."""
+    timeout_seconds: float = Field(default=600, gt=0)
+    """Longest wait for one rollout batch, and for the engine to start."""
+
+
+class LearnerSpec(Strict):
+    """DeepSpeed learner workers, run by Ray Train."""
+
+    workers: int = Field(default=1, ge=1)
+    cpus: float = Field(default=1, gt=0)
+    gpus: float = Field(default=0, ge=0)
+    threads: int | None = Field(default=None, ge=1)
+    """OpenMP threads of a CPU worker; unset shares the node's cores among the workers."""
+    zero_stage: Literal[0, 1, 2, 3] = 0
+    """DeepSpeed ZeRO stage."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of the trained weights; bfloat16 keeps float32 master weights in the optimiser."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = Field(default=1e-8, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    grad_clip: float = Field(default=1.0, gt=0)
+    """Largest global gradient norm."""
+    micro_batch_tokens: int = Field(default=16384, ge=1)
+    """Padded tokens in one forward pass; a single longer sequence still passes alone."""
+    logprob_chunk: int = Field(default=1024, ge=1)
+    """Tokens whose logits exist at the same time; bounds memory at chunk x vocabulary."""
+    old_logprobs: Literal["behaviour", "recomputed"] = "behaviour"
+    """Denominator of the ratio: what the generator reported, or a forward pass of the learner
+    before the first update (for engines whose numerics differ)."""
+    timeout_seconds: float = Field(default=900, gt=0)
+    """Longest wait for one step, and for the workers to start."""
+
+
+class VerifierSpec(Strict):
+    """The pool of killable verification processes."""
+
+    workers: int = Field(default=1, ge=1)
+    timeout_seconds: float = Field(default=3.0, gt=0)
+    """Wall clock of one answer; the process is killed and replaced when it overruns."""
+    memory_mib: int = Field(default=1024, ge=64)
+    """Address space of a process beyond what its imports need."""
+
+
+class ReplaySpec(Strict):
+    """The queue between generators and learners."""
+
+    max_staleness: int = Field(default=0, ge=0, le=0)
+    """Oldest policy version trained on, counted back from the current one; 0 is the paper's
+    on-policy loop."""
+    lease_seconds: float = Field(default=900, gt=0)
+    """A learner that does not acknowledge in this time loses the batch to its successor."""
+
+
+class EvaluationSpec(Strict):
+    """Held-out evaluation of the base model and after each stage."""
+
+    path: str = Field(min_length=1)
+    """JSONL with the same fields as the training data."""
+    questions: int = Field(default=256, ge=1)
+    """Questions taken from the head of the file."""
+    samples: int = Field(default=1, ge=1)
+    """Responses per question."""
+    temperature: float = Field(default=0.6, ge=0, le=2)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    max_tokens: int = Field(default=32768, gt=0)
+
+
+class CheckpointSpec(Strict):
+    """When the run can be picked up again."""
+
+    every_steps: int = Field(default=20, ge=1)
+    """A checkpoint is also written at the end of each stage."""
+    keep: int = Field(default=2, ge=1)
+    """Newest checkpoints kept besides the last one of each stage, whose weights stay."""
+
+
+class JobSpec(Strict):
+    """One training job: a model goes in, stages run over it, a shorter-thinking model comes out."""
+
+    name: str = Field(default="job", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    model: ModelSpec
+    data: DataSpec
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    evaluation: EvaluationSpec | None = None
+    generator: GeneratorSpec = GeneratorSpec()
+    learner: LearnerSpec = LearnerSpec()
+    verifier: VerifierSpec = VerifierSpec()
+    replay: ReplaySpec = ReplaySpec()
+    checkpoint: CheckpointSpec = CheckpointSpec()
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """Fixes data order, sampling and initial states."""
+
+    @model_validator(mode="after")
+    def _unique_stage_names(self) -> JobSpec:
+        names = [s.name for s in self.stages]
+        if twice := {n for n in names if names.count(n) > 1}:
+            raise ValueError(f"stages: names must be unique, {sorted(twice)} stands twice")
+        return self
+
+    @property
+    def length_clip(self) -> int | None:
+        """L of the first compression stage, if there is one."""
+        return next(
+            (s.objective.length_clip for s in self.stages if isinstance(s.objective, Compress)),
+            None,
+        )
+
+    @property
+    def total_steps(self) -> int:
+        return sum(s.steps for s in self.stages)

@@ -1,0 +1,103 @@
+"""Checks of a specification against the world: model, data and cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from algorithms.objectives import Compress
+from services.builtin import UnknownBuiltin, resolve_path
+from services.datasets import DataError, load_questions
+from services.model_folder import ModelError, ModelFacts, inspect_model
+from services.spec.job import JobSpec
+from services.spec.problems import Problem, pointer
+
+
+@dataclass(frozen=True)
+class ClusterSize:
+    """What the Ray cluster offers to all jobs together."""
+
+    cpus: float
+    gpus: float
+
+
+def find_problems(spec: JobSpec, cluster: ClusterSize | None) -> list[Problem]:
+    """Everything that would stop a job of this specification, in the order of its fields.
+
+    Reads the model folder and the data sets, so it takes as long as reading them does.
+
+    Args:
+        spec: a specification that is consistent in itself.
+        cluster: None where its size is not known; sizes are then not checked.
+    """
+    problems: list[Problem] = []
+    facts = ModelFacts(context=None)
+    try:
+        facts = inspect_model(resolve_path(spec.model.path))
+    except (ModelError, UnknownBuiltin, OSError) as error:
+        problems.append(Problem("/model/path", str(error)))
+    problems += _data_problems(spec)
+    problems += _context_problems(spec, facts)
+    if cluster is not None:
+        problems += _cluster_problems(spec, cluster)
+    return problems
+
+
+def _data_problems(spec: JobSpec) -> Iterator[Problem]:
+    sources: list[tuple[str, str, int | None]] = [("/data/path", spec.data.path, None)]
+    if spec.evaluation is not None:
+        sources.append(("/evaluation/path", spec.evaluation.path, spec.evaluation.questions))
+    for where, path, limit in sources:
+        try:
+            load_questions(spec.data.model_copy(update={"path": path}), limit)
+        except DataError as error:
+            yield Problem(where, str(error))
+
+
+def _context_problems(spec: JobSpec, facts: ModelFacts) -> Iterator[Problem]:
+    asked = spec.generator.max_model_len
+    if asked is not None and facts.context is not None and asked > facts.context:
+        yield Problem(
+            "/generator/max_model_len",
+            f"{asked} is larger than the model's context of {facts.context} tokens; lower it",
+        )
+    limits = [c for c in (asked, facts.context) if c is not None]
+    if not limits:
+        return
+    context = min(limits)
+    remedy = f"lower it below the model's context of {context} tokens, which holds the prompt too"
+    for index, stage in enumerate(spec.stages):
+        if isinstance(stage.objective, Compress) and stage.objective.length_clip > context:
+            yield Problem(
+                pointer(["stages", index, "objective", "length_clip"]),
+                f"the length clip of {stage.objective.length_clip} tokens is never reached; "
+                + remedy,
+            )
+        if stage.sampling.max_tokens >= context:
+            yield Problem(
+                pointer(["stages", index, "sampling", "max_tokens"]),
+                f"{stage.sampling.max_tokens} response tokens do not fit; {remedy}",
+            )
+    if spec.evaluation is not None and spec.evaluation.max_tokens >= context:
+        yield Problem(
+            "/evaluation/max_tokens",
+            f"{spec.evaluation.max_tokens} response tokens do not fit; {remedy}",
+        )
+
+
+def _cluster_problems(spec: JobSpec, cluster: ClusterSize) -> Iterator[Problem]:
+    generator, learner = spec.generator, spec.learner
+    for kind, offered in (("cpus", cluster.cpus), ("gpus", cluster.gpus)):
+        by_generators = generator.workers * getattr(generator, kind)
+        by_learners = learner.workers * getattr(learner, kind)
+        if by_generators + by_learners <= offered:
+            continue
+        # Named is the part that asks for more, so that one change can put it right.
+        part = "generator" if by_generators >= by_learners else "learner"
+        yield Problem(
+            f"/{part}/workers",
+            f"the job asks for {by_generators + by_learners:g} {kind.upper()[:-1]}s (generators "
+            f"{generator.workers} x {getattr(generator, kind):g}, learners {learner.workers} x "
+            f"{getattr(learner, kind):g}) and the cluster has {offered:g}; lower "
+            f"{part}.workers or {part}.{kind}, or add nodes",
+        )

@@ -1,0 +1,66 @@
+"""One step's record: what the API, the metrics, the live view and the report show."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def rollout_figures(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the figures of one verified rollout batch from its groups' score summaries."""
+    lengths = np.concatenate([s["lengths"] for s in summaries])
+    rewards = np.concatenate([s["rewards"] for s in summaries])
+    finished = np.concatenate([s["finished"] for s in summaries])
+    verdicts = Counter(v for s in summaries for v in s["verdicts"])
+    counted = sum(verdicts[v] for v in ("correct", "incorrect", "unparsable"))
+    tokens = sum(s["token_count"] for s in summaries)
+    return {
+        "response_length_mean": float(lengths.mean()),
+        "response_length_median": float(np.median(lengths)),
+        "response_length_max": int(lengths.max()),
+        "accuracy": verdicts["correct"] / counted if counted else None,
+        "truncated_ratio": float(1 - finished.mean()),
+        "positive_ratio": float((rewards > 0).mean()),
+        "reward_mean": float(rewards.mean()),
+        "entropy_sampled": float(sum(s["entropy_sum"] for s in summaries) / max(1, tokens)),
+        "zero_advantage_groups": sum(bool(s["zero_advantage"]) for s in summaries),
+        "generated_tokens": int(tokens),
+        "verdicts": dict(verdicts),
+    }
+
+
+_LEARNER_FIGURES = (
+    "entropy",
+    "entropy_untempered",
+    "mismatch_abs_mean",
+    "mismatch_kl",
+    "clip_ratio",
+    "loss",
+    "grad_norm",
+    "updates",
+    "skipped_updates",
+)
+
+
+def learner_figures(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of a train result that belong into the step record."""
+    return {name: result[name] for name in _LEARNER_FIGURES}
+
+
+class EtaEstimate:
+    """Time left, from the median of the newest steps: lengths fall, so old ones mislead."""
+
+    def __init__(self, window: int = 8) -> None:
+        self._window = window
+        self._seconds: list[float] = []
+
+    def observe(self, step_seconds: float) -> None:
+        self._seconds = [*self._seconds, step_seconds][-self._window :]
+
+    def seconds_left(self, steps_left: int) -> float | None:
+        """Return seconds, or None before the first step."""
+        return statistics.median(self._seconds) * steps_left if self._seconds else None

@@ -1,0 +1,1 @@
+"""Where jobs, their events, metrics and commands are kept."""

@@ -1,0 +1,218 @@
+"""The pool with real worker processes: limits, replacement, retry, order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from services.verification.pool import PoolClosed, VerificationPool
+
+LIMIT = 1.5
+"""Wall clock of one answer here, in seconds."""
+MARGIN = 0.5
+SLOW = ((r"\sqrt{2}",), r"\int_0^1 \sin(\sin(\sin(\sin(\sin(\sin(x^x)))))) dx")
+"""Passes the static guards and keeps sympy busy for a minute."""
+HUNGRY = (("x^{4000}",), "(x+1)^{4000}")
+"""Passes the static guards and expands to thousands of terms with huge coefficients."""
+
+
+def boxed(answer: str) -> str:
+    return f"<think>so</think> \\boxed{{{answer}}}"
+
+
+@pytest.fixture
+def pool() -> Iterator[VerificationPool]:
+    with VerificationPool(2, LIMIT, 512, warm=True) as pool:
+        # The first answer waits for the workers' imports, which are no part of any limit.
+        pool.judge([(("x+1",), boxed("1+x"))])
+        yield pool
+
+
+def test_order_is_kept_and_every_response_gets_one_judgement():
+    items = []
+    expected = []
+    for i in range(30):
+        items += [
+            ((str(i),), boxed(str(i))),
+            ((str(i),), boxed(str(i + 1))),
+            ((f"x^2-{i + 2}",), boxed(f"-{i + 2}+x^2")),
+            ((f"x+{i}",), boxed(f"y+{i}")),
+            ((str(i),), f"cut off at {i}"),
+        ]
+        expected += ["correct", "incorrect", "correct", "incorrect", "unparsable"]
+    # A generous limit: this is about order, and a busy machine must not turn it into timeouts.
+    with VerificationPool(2, 30.0, 512) as pool:
+        assert [j.verdict for j in pool.judge(items)] == expected
+
+
+def test_plain_numbers_need_no_worker():
+    with VerificationPool(2, LIMIT, 512) as pool:
+        judgements = pool.judge([(("7",), boxed("7")), (("7",), boxed("8")), (("7",), "no")])
+        assert [j.verdict for j in judgements] == ["correct", "incorrect", "unparsable"]
+        assert [j.reason for j in judgements] == ["equal", "different", "no_think_close"]
+        assert pool.gauges()["spawned"] == 0
+
+
+def test_an_answer_that_hangs_becomes_a_timeout_and_the_rest_is_judged(pool: VerificationPool):
+    before = pool.pids()
+    items = [(SLOW[0], boxed(SLOW[1])), *[((f"x+{i}",), boxed(f"{i}+x")) for i in range(20)]]
+    started = time.monotonic()
+    judgements = pool.judge(items)
+    assert time.monotonic() - started < LIMIT + MARGIN
+    assert (judgements[0].verdict, judgements[0].reason) == ("timeout", "wall_clock")
+    assert {j.verdict for j in judgements[1:]} == {"correct"}
+    assert pool.gauges()["timeouts"] == 1
+    gone = set(before) - set(pool.pids())
+    assert len(gone) == 1
+    assert not any(psutil.pid_exists(pid) for pid in gone)
+
+
+def test_a_timeout_is_never_remembered(pool: VerificationPool):
+    item = [(SLOW[0], boxed(SLOW[1]))]
+    assert pool.judge(item)[0].verdict == "timeout"
+    assert pool.judge(item)[0].verdict == "timeout"
+    assert pool.gauges()["timeouts"] == 2
+    assert pool.gauges()["cached"] == 0
+
+
+def test_a_stopped_worker_is_killed_and_replaced(pool: VerificationPool):
+    for pid in pool.pids():
+        os.kill(pid, signal.SIGSTOP)
+    started = time.monotonic()
+    [judgement] = pool.judge([(("x+2",), boxed("2+x"))])
+    assert time.monotonic() - started < LIMIT + MARGIN
+    assert judgement.verdict == "timeout"
+    assert pool.judge([(("x+2",), boxed("2+x"))])[0].verdict in ("correct", "timeout")
+    # The second of the two stopped workers may have been asked; none is left after it.
+    assert pool.judge([(("x+3",), boxed("3+x"))])[0].verdict == "correct"
+
+
+def test_idle_workers_killed_from_outside_are_replaced(pool: VerificationPool):
+    before = pool.pids()
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    items = [((f"x+{i}",), boxed(f"{i}+x")) for i in range(4)]
+    assert {j.verdict for j in pool.judge(items)} == {"correct"}
+    assert not set(before) & set(pool.pids())
+    assert pool.gauges()["crashes"] == 2
+
+
+def _kill_when_busy(pool: VerificationPool, times: int) -> threading.Thread:
+    """Kill the busy worker, and then its successor, ``times`` times in all."""
+
+    def hunt() -> None:
+        killed: set[int] = set()
+        deadline = time.monotonic() + 30
+        while len(killed) < times and time.monotonic() < deadline:
+            for pid in set(pool.pids()) - killed:
+                process = psutil.Process(pid)
+                start = sum(process.cpu_times()[:2])
+                time.sleep(0.2)
+                # An idle worker uses no processor time; one still importing is not busy yet.
+                if pool.busy() == [pid] and sum(process.cpu_times()[:2]) > start:
+                    process.kill()
+                    killed.add(pid)
+
+    thread = threading.Thread(target=hunt, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(
+    ("kills", "verdict", "reason"), [(1, "timeout", "wall_clock"), (2, "error", "worker_died")]
+)
+def test_a_worker_killed_at_work_is_retried_once(kills: int, verdict: str, reason: str):
+    with VerificationPool(1, 4.0, 512, warm=True) as pool:
+        pool.judge([(("x+1",), boxed("1+x"))])
+        hunter = _kill_when_busy(pool, kills)
+        [judgement] = pool.judge([(SLOW[0], boxed(SLOW[1]))])
+        hunter.join(30)
+        assert (judgement.verdict, judgement.reason) == (verdict, reason)
+        assert pool.gauges()["retries"] == 1
+        assert pool.judge([(("x+2",), boxed("2+x"))])[0].verdict == "correct"
+
+
+def test_a_memory_hog_is_stopped_at_the_limit():
+    with VerificationPool(1, 60.0, 32, warm=True) as pool:
+        pool.judge([(("x+1",), boxed("1+x"))])
+        [before] = pool.pids()
+        [judgement] = pool.judge([(HUNGRY[0], boxed(HUNGRY[1]))])
+        assert (judgement.verdict, judgement.reason) == ("error", "memory")
+        assert judgement.seconds < 60
+        assert before not in pool.pids()
+        assert pool.judge([(("x+2",), boxed("2+x"))])[0].verdict == "correct"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [r"9^{9^{9^{9}}}", "9^9^9^9", r"(10^{10})!", "x^{100000}", "((((1+" * 30 + "1" + "))))" * 30],
+)
+def test_what_is_known_to_be_too_big_never_reaches_sympy(pool: VerificationPool, answer: str):
+    started = time.monotonic()
+    [judgement] = pool.judge([(("3+x",), boxed(answer))])
+    assert judgement.verdict == "unparsable"
+    assert judgement.reason.startswith("unsupported:")
+    assert time.monotonic() - started < LIMIT
+
+
+def test_nothing_in_an_answer_is_executed(pool: VerificationPool, tmp_path: Path):
+    mark = tmp_path / "mark"
+    for code in (f"open('{mark}','w')", f"().__class__.__base__ or open('{mark}','w')"):
+        [judgement] = pool.judge([(("x",), boxed(code))])
+        assert judgement.verdict != "correct"
+    assert not mark.exists()
+
+
+def test_any_accepted_answer_will_do(pool: VerificationPool):
+    gold = ("7", r"\sqrt{2}+1", "y")
+    assert pool.judge([(gold, boxed(r"1+\sqrt{2}"))])[0].verdict == "correct"
+    assert pool.judge([(gold, boxed(r"2+\sqrt{2}"))])[0].verdict == "incorrect"
+
+
+def test_a_question_without_an_accepted_answer_is_an_error():
+    with VerificationPool(1, LIMIT, 512) as pool:
+        assert [j.reason for j in pool.judge([((), boxed("7")), ((" ",), boxed("7"))])] == [
+            "no_gold",
+            "no_gold",
+        ]
+
+
+def test_closing_ends_every_worker():
+    pool = VerificationPool(2, LIMIT, 512, warm=True)
+    pids = pool.pids()
+    assert len(pids) == 2
+    pool.close()
+    pool.close()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    with pytest.raises(PoolClosed):
+        pool.judge([])
+
+
+def test_workers_die_with_the_process_that_started_them():
+    program = (
+        "import sys, time\n"
+        "from services.verification.pool import VerificationPool\n"
+        "pool = VerificationPool(2, 3.0, 512, warm=True)\n"
+        "print(*pool.pids(), flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=root
+    )
+    assert parent.stdout is not None
+    workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+    assert len(workers) == 2
+    parent.kill()
+    parent.wait(10)
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive

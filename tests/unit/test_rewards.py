@@ -1,0 +1,130 @@
+"""E3, E6, E9 and E10: rewards of single responses and their exclusion."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from algorithms.objectives import Compress, Explore
+from algorithms.rewards import ResponseFacts, compress_rewards, explore_rewards
+
+VERDICTS = ("correct", "incorrect", "unparsable", "timeout", "error")
+
+
+def facts(*rows):
+    """Rows of (verdict, length, finished, well_formed)."""
+    verdict, length, finished, well_formed = zip(*rows, strict=True)
+    return ResponseFacts(verdict, np.array(length), np.array(finished), np.array(well_formed))
+
+
+any_rows = st.lists(
+    st.tuples(st.sampled_from(VERDICTS), st.integers(1, 20_000), st.booleans(), st.booleans()),
+    min_size=1,
+    max_size=8,
+)
+
+
+def test_compress_pays_correct_answers_by_length_and_nothing_else():
+    scored = compress_rewards(
+        Compress(length_clip=100, r=0.25),
+        facts(
+            ("correct", 50, True, False),
+            ("correct", 100, True, True),
+            ("correct", 101, True, True),
+            ("correct", 50, False, True),
+            ("incorrect", 50, True, True),
+            ("unparsable", 50, True, False),
+            ("timeout", 50, True, True),
+            ("error", 50, True, True),
+        ),
+    )
+    np.testing.assert_allclose(scored.reward, [0.5, 0.25, 0, 0, 0, 0, 0, 0], rtol=1e-6)
+    assert scored.disposition == (
+        "train",
+        "train",
+        "truncated",
+        "truncated",
+        "incorrect",
+        "unparsable",
+        "verifier_timeout",
+        "verifier_error",
+    )
+    assert scored.trained.tolist() == [True, True] + [False] * 6
+
+
+def test_compress_calls_a_long_wrong_answer_truncated_but_an_unjudged_one_unjudged():
+    scored = compress_rewards(
+        Compress(length_clip=10),
+        facts(
+            ("incorrect", 11, False, False),
+            ("unparsable", 10, False, False),
+            ("timeout", 11, False, False),
+        ),
+    )
+    assert scored.disposition == ("truncated", "truncated", "verifier_timeout")
+
+
+@given(any_rows)
+def test_compress_trains_exactly_on_positive_rewards(rows):
+    objective = Compress(length_clip=4096)
+    scored = compress_rewards(objective, facts(*rows))
+    assert ((scored.reward > 0) == scored.trained).all()
+    # The clip is the last length that is paid, and it is paid r.
+    assert (scored.reward[scored.trained] >= np.float32(objective.r) * (1 - 1e-6)).all()
+    assert scored.reward.dtype == np.float32
+
+
+def test_explore_adds_format_answer_and_length():
+    scored = explore_rewards(
+        Explore(),
+        facts(
+            ("correct", 4096, True, True),
+            ("correct", 5120, True, True),
+            ("incorrect", 4096 + 512, True, True),
+            ("correct", 4096 + 2048, True, False),
+            ("unparsable", 100, True, False),
+            ("incorrect", 100, True, False),
+        ),
+    )
+    np.testing.assert_allclose(
+        scored.reward, [1.1, 1.1 - 0.25, 0.1 - 0.125, 1 - 0.5, 0, 0], atol=1e-6
+    )
+    np.testing.assert_allclose(scored.components["format"], [0.1, 0.1, 0.1, 0, 0, 0], atol=1e-7)
+    np.testing.assert_allclose(scored.components["answer"], [1, 1, 0, 1, 0, 0])
+    np.testing.assert_allclose(scored.components["length"], [0, -0.25, -0.125, -0.5, 0, 0])
+    assert set(scored.disposition) == {"train"}
+
+
+def test_explore_length_penalty_has_the_slope_of_one_over_4096_and_a_floor():
+    lengths = (4095, 4096, 4097, 8191, 8192, 8193, 50_000)
+    scored = explore_rewards(Explore(), facts(*(("incorrect", n, True, False) for n in lengths)))
+    expected = [0, 0, -1 / 4096, -4095 / 4096, -1, -1, -1]
+    np.testing.assert_allclose(scored.components["length"], expected, atol=1e-7)
+
+
+def test_explore_pays_neither_format_nor_answer_without_an_end_token():
+    scored = explore_rewards(Explore(), facts(("correct", 100, False, True)))
+    assert scored.reward.tolist() == [0.0]
+    assert scored.disposition == ("train",)
+
+
+def test_explore_excludes_what_the_verifier_could_not_judge():
+    scored = explore_rewards(
+        Explore(), facts(("timeout", 9000, True, True), ("error", 9000, True, True))
+    )
+    assert scored.disposition == ("verifier_timeout", "verifier_error")
+    assert all((column == 0).all() for column in (scored.reward, *scored.components.values()))
+
+
+@given(any_rows)
+def test_explore_reward_is_the_sum_of_its_components(rows):
+    scored = explore_rewards(Explore(length_threshold=1000), facts(*rows))
+    total = sum(scored.components.values())
+    np.testing.assert_allclose(scored.reward, total, atol=1e-6)
+    assert (scored.components["length"] <= 0).all()
+    assert (scored.components["length"] >= -1).all()
+
+
+def test_facts_of_different_sizes_are_refused():
+    with pytest.raises(ValueError, match="differ in size"):
+        ResponseFacts(("correct",) * 2, np.array([1]), np.array([True]), np.array([True]))

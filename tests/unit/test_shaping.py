@@ -1,0 +1,42 @@
+"""E6: the exponential shaping function."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from algorithms.shaping import exponential
+
+
+def test_values_at_the_ends_and_in_the_middle():
+    values = exponential(np.array([0, 2048, 4096]), 4096, 0.1)
+    np.testing.assert_allclose(values, [1.0, math.sqrt(0.1), 0.1], rtol=1e-12)
+
+
+def test_published_table_of_defaults():
+    # METHOD 1.5: f at 512, 1024, 2048, 4096 for L = 4096.
+    lengths = np.array([512, 1024, 2048, 4096])
+    np.testing.assert_allclose(exponential(lengths, 4096, 0.1), [0.75, 0.56, 0.32, 0.10], atol=5e-3)
+    np.testing.assert_allclose(exponential(lengths, 4096, 0.5), [0.92, 0.84, 0.71, 0.50], atol=5e-3)
+
+
+@given(st.integers(1, 10_000), st.floats(0.01, 0.99), st.data())
+def test_each_token_costs_the_same_share(limit, r, data):
+    x = data.draw(st.integers(0, limit))
+    step = data.draw(st.integers(1, limit))
+    first, second = exponential(np.array([x, x + step]), limit, r)
+    assert second < first
+    assert second / first == pytest.approx(r ** (step / limit), rel=1e-9)
+
+
+@pytest.mark.parametrize("r", [0.0, 1.0, -0.1, 1.5])
+def test_r_outside_the_open_interval_is_refused(r):
+    with pytest.raises(ValueError, match="r is"):
+        exponential(np.array([1]), 10, r)
+
+
+def test_limit_must_be_positive():
+    with pytest.raises(ValueError, match="limit is 0"):
+        exponential(np.array([1]), 0, 0.1)

@@ -1,0 +1,29 @@
+"""Groups of responses made by hand, for tests of what is computed from them."""
+
+import numpy as np
+
+from algorithms.trajectory import Judgement, TrajectoryGroup
+
+
+def make_group(lengths, finished=None, group_id="compression/1/q"):
+    """A group with responses of the given lengths; tokens and log-probabilities are zero."""
+    total = sum(lengths)
+    finished = [True] * len(lengths) if finished is None else finished
+    return TrajectoryGroup(
+        group_id=group_id,
+        question_id="q",
+        gold=("1",),
+        prompt_ids=np.zeros(3, dtype=np.int32),
+        response_ids=np.zeros(total, dtype=np.int32),
+        behaviour_logprobs=np.zeros(total, dtype=np.float32),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        finish_reasons=tuple("stop" if f else "length" for f in finished),
+        texts=("",) * len(lengths),
+        policy_version=0,
+        temperature=1.0,
+    )
+
+
+def judge(*verdicts, well_formed=True):
+    """One judgement for each verdict."""
+    return tuple(Judgement(v, "test", well_formed) for v in verdicts)
