@@ -22,7 +22,7 @@ from typing import Any
 import ray
 
 from actors.roles import Roles, start_roles
-from actors.training_run import RunJournal, TrainingRun
+from actors.training_run import TrainingRun
 from actors.waiting import Waiter
 from services.builtin import resolve_path
 from services.checkpoints import CheckpointStore
@@ -176,15 +176,15 @@ class Driver:
             self.job_id, spec, model, checkpoint.folder if checkpoint else None, paths.ray_train
         )
         self.roles.start_learners()
-        journal = RunJournal(self.event, self.metrics, self.progress, self.poll_commands)
         waiter = Waiter(self.tick)
         self.run = run = TrainingRun(
-            self.job_id, spec, paths, self.roles, waiter, journal, questions, held_out
+            self.job_id, spec, paths, self.roles, waiter, self, questions, held_out
         )
         if checkpoint:
             run.restore(checkpoint)
-            self.store.truncate_metrics(self.job_id, self.attempt, checkpoint.step)
             self.event("resumed", f"resumed from step {checkpoint.step}", {"step": checkpoint.step})
+        # Steps beyond the checkpoint are run again; without one, all of them.
+        self.store.truncate_metrics(self.job_id, self.attempt, checkpoint.step if checkpoint else 0)
         self.store.set_state(self.job_id, "running", attempt=self.attempt)
         self.event("machine", "measured on this machine", describe_machine())
         run.run(resumed=checkpoint is not None)

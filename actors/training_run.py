@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 
@@ -29,20 +29,16 @@ class StageSwitched(Exception):
     """The samples of the step under way were dropped because another stage begins."""
 
 
-class RunJournal:
-    """What the run tells the outside; the driver wires it to the job store."""
+class RunJournal(Protocol):
+    """What the run tells the outside and hears from it; the driver is one."""
 
-    def __init__(
-        self,
-        event: Callable[[str, str, dict[str, Any]], None],
-        metrics: Callable[[int, dict[str, Any]], None],
-        progress: Callable[[dict[str, Any]], None],
-        poll_commands: Callable[[], None],
-    ) -> None:
-        self.event = event
-        self.metrics = metrics
-        self.progress = progress
-        self.poll_commands = poll_commands
+    def event(self, kind: str, message: str, data: dict[str, Any]) -> None: ...
+
+    def metrics(self, step: int, record: dict[str, Any]) -> None: ...
+
+    def progress(self, progress: dict[str, Any]) -> None: ...
+
+    def poll_commands(self) -> None: ...
 
 
 class TrainingRun:
@@ -167,8 +163,16 @@ class TrainingRun:
             return self._write_checkpoint()
 
     def checkpoint_boundary(self) -> Checkpoint | None:
-        """Write a checkpoint of the last step boundary, dropping what came after it."""
-        return self._write_checkpoint() if self._boundary and self._uncheckpointed else None
+        """Write a checkpoint of the last step boundary, dropping what came after it: all but a
+        request for another stage, which waits for the resume. None when there is nothing new."""
+        if not self._boundary:
+            return None
+        requested = self.machine.requested
+        if not (self._uncheckpointed or requested):
+            return None
+        if requested:
+            self._boundary["machine"]["requested"] = requested.name
+        return self._write_checkpoint()
 
     def _write_checkpoint(self) -> Checkpoint:
         step = self._boundary["machine"]["global_step"]

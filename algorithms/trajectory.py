@@ -15,6 +15,16 @@ SCHEMA = 1
 Verdict = Literal["correct", "incorrect", "unparsable", "timeout", "error"]
 FinishReason = Literal["stop", "length"]
 
+JUDGED: frozenset[Verdict] = frozenset({"correct", "incorrect", "unparsable"})
+"""Verdicts about the response; the others say that the verifier failed."""
+
+
+def is_correct(verdict: Verdict, finished: bool) -> bool:
+    """Whether a response counts as a correct answer: the right one, and ended by the end token.
+
+    A box in a response cut at the cap counts for nothing (METHOD 1.5, "finished?")."""
+    return verdict == "correct" and finished
+
 
 @dataclass(frozen=True)
 class TrajectoryGroup:

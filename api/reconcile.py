@@ -15,6 +15,7 @@ from typing import Final
 
 from api.dependencies import Context
 from services.launcher import ENDED, LaunchError, Observation, submission_id
+from services.spec.validation import cluster_problems
 from services.stores.lifecycle import ACTIVE, JobState
 from services.stores.protocol import IllegalTransition, JobRecord, StaleAttempt, StoreError
 
@@ -101,6 +102,12 @@ class Reconciler:
 
     def _launch(self, job: JobRecord) -> None:
         context = self._context
+        # The size of the cluster may not have been known when the job was submitted.
+        size = context.launcher.cluster_size()
+        if size and (problem := next(cluster_problems(job.spec, size), None)):
+            cause = f"{problem.pointer}: {problem.detail}"
+            context.store.set_state(job.id, "failed", attempt=job.attempt, cause=cause)
+            return
         try:
             name = context.launcher.submit(job.id, job.attempt)
         except LaunchError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from api.dependencies import Context
@@ -30,9 +29,6 @@ def submit(context: Context, body: CreateJob) -> JobRecord:
     if problems := find_problems(spec, context.launcher.cluster_size()):
         raise SpecError(problems)
     record = context.store.create_job(spec, body.preset)
-    file = context.settings.home.job(record.id).spec
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(spec.model_dump(mode="json"), indent=2) + "\n")
     context.wake.set()
     return record
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _MANIFEST = "manifest.json"
+_REPLACED = ".replaced-"
 
 
 @dataclass(frozen=True)
@@ -47,24 +48,37 @@ class CheckpointStore:
         return folder
 
     def seal(self, folder: Path, step: int, state: dict[str, Any]) -> Checkpoint:
-        """Write the driver's state and the manifest, then give the folder its final name."""
+        """Write the driver's state and the manifest, then give the folder its final name.
+
+        When this returns, all of it is on disk.
+        """
         (folder / "driver.json").write_text(json.dumps(state, indent=1, sort_keys=True))
         digests = {str(p.relative_to(folder)): _sha256(p) for p in _files(folder)}
-        manifest = {"step": step, "sha256": digests}
-        _write_durably(folder / _MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
+        manifest = json.dumps({"step": step, "sha256": digests}, indent=1, sort_keys=True)
+        (folder / _MANIFEST).write_text(manifest)
+        for path in [*folder.rglob("*"), folder]:
+            _sync(path)
         final = self.root / f"step-{step:06d}"
         # The same step may stand there already: it is moved aside, not removed, until the new
         # one has its name.
-        aside = self.root / f".replaced-{step:06d}"
+        aside = self.root / f"{_REPLACED}{step:06d}"
         shutil.rmtree(aside, ignore_errors=True)
         if final.exists():
             final.rename(aside)
         folder.rename(final)
+        _sync(self.root)
         shutil.rmtree(aside, ignore_errors=True)
         return Checkpoint(final, step, state)
 
     def latest(self) -> tuple[Checkpoint | None, list[str]]:
-        """Return the newest intact checkpoint, and why newer ones were passed over."""
+        """Return the newest intact checkpoint, and why newer ones were passed over.
+
+        A checkpoint whose successor of the same step never got its name has its own back.
+        """
+        for aside in self.root.glob(f"{_REPLACED}*"):
+            final = self.root / f"step-{aside.name.removeprefix(_REPLACED)}"
+            if not final.exists():
+                aside.rename(final)
         passed: list[str] = []
         for folder in sorted(self.root.glob("step-*"), reverse=True):
             if problem := _problem(folder):
@@ -115,11 +129,13 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
-def _write_durably(path: Path, text: str) -> None:
-    with path.open("w") as f:
-        f.write(text)
-        f.flush()
-        os.fsync(f.fileno())
+def _sync(path: Path) -> None:
+    """Have the disk hold a file's content, or a folder's names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _problem(folder: Path) -> str | None:

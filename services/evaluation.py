@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from algorithms.metrics import wilson_interval
-from algorithms.trajectory import Judgement, TrajectoryGroup
+from algorithms.trajectory import JUDGED, Judgement, TrajectoryGroup, is_correct
 from services.datasets import Question
 from services.prompt_stream import derive_seed
 from services.rollout.request import Decoding, RolloutRequest
 from services.spec.job import EvaluationSpec
-
-_COUNTED = ("correct", "incorrect", "unparsable")
 
 
 def evaluation_requests(
@@ -56,6 +54,7 @@ def question_records(
                 "text": text,
                 "tokens": int(tokens),
                 "verdict": j.verdict,
+                "correct": is_correct(j.verdict, finish == "stop"),
                 "reason": j.reason,
                 "finish_reason": finish,
             }
@@ -72,11 +71,12 @@ def summarise(
     """Return the evaluation record.
 
     Responses whose verification failed (``timeout``, ``error``) are left out of the accuracy and
-    counted apart: a verifier that failed is never a wrong answer.
+    counted apart: a verifier that failed is never a wrong answer. A response cut at the cap is
+    wrong whatever it holds, as in training (METHOD 1.5).
     """
     responses = [r for q in records for r in q["responses"]]
-    judged = [r for r in responses if r["verdict"] in _COUNTED]
-    correct = sum(r["verdict"] == "correct" for r in judged)
+    judged = [r for r in responses if r["verdict"] in JUDGED]
+    correct = sum(r["correct"] for r in judged)
     lengths = [r["tokens"] for r in responses]
     low, high = wilson_interval(correct, len(judged))
     return {

@@ -48,11 +48,6 @@ class JobFolder:
     root: Path
 
     @property
-    def spec(self) -> Path:
-        """The resolved specification, for people; the store holds the one that counts."""
-        return self.root / "spec.json"
-
-    @property
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 

@@ -30,9 +30,14 @@ from services.replay_records import (
 SCHEMA = 1
 """Version of the saved state; loading refuses what it does not know."""
 
+ENDS_KEPT = 4096
+"""Ended groups and past leases remembered, the newest: enough to recognise a repeated or late
+message, and a bound on the state, which is saved at every step."""
+
 
 class ReplayLedger:
-    """See the module. Not thread-safe: one owner calls it.
+    """See the module. Not thread-safe: one owner calls it. An id may not be used again while its
+    group is in flight or among the :data:`ENDS_KEPT` that ended last.
 
     References are opaque: they are kept, handed out and forgotten, never looked into.
     """
@@ -49,6 +54,7 @@ class ReplayLedger:
         self._generated = 0
         self._trained = 0
         self._excluded: Counter[str] = Counter()
+        self._groups_ended: Counter[str] = Counter()
 
     # -- the way of a group -------------------------------------------------------------------
 
@@ -248,7 +254,7 @@ class ReplayLedger:
                 self._trained += group.size - group.dropped.total()
                 self._end(group_id, TRAIN)
                 trained.append(group_id)
-        if all(g in self._ended for g in lease.groups):
+        if not any(g in self._groups for g in lease.groups):
             self._close(lease_id)
         return Acknowledgement(tuple(trained), tuple(repeated), tuple(refused))
 
@@ -296,11 +302,11 @@ class ReplayLedger:
     def gauges(self) -> dict[str, int]:
         """Return groups by state, groups ended, and leases held."""
         states = Counter(g.state for g in self._groups.values())
-        trained = sum(e.reason == TRAIN for e in self._ended.values())
+        trained = self._groups_ended[TRAIN]
         return {
             **{s: states[s] for s in get_args(State)},
             "trained": trained,
-            "excluded": len(self._ended) - trained,
+            "excluded": self._groups_ended.total() - trained,
             "leases": len(self._leases),
         }
 
@@ -321,6 +327,7 @@ class ReplayLedger:
             "generated": self._generated - sum(g.counted for g in self._groups.values()),
             "trained": self._trained,
             "excluded": dict(+excluded),
+            "groups_ended": dict(self._groups_ended),
             "reissue": [[i, g.size, g.stage, g.version] for i, g in self._groups.items()],
             "ended": [[i, e.reason, e.size, e.counted] for i, e in self._ended.items()],
         }
@@ -336,6 +343,7 @@ class ReplayLedger:
         self._version, self._next_lease = state["version"], state["next_lease"]
         self._generated, self._trained = state["generated"], state["trained"]
         self._excluded = Counter(state["excluded"])
+        self._groups_ended = Counter(state["groups_ended"])
         self._groups = {i: Group(size, stage, v) for i, size, stage, v in state["reissue"]}
         self._ended = {i: End(reason, n, c, None) for i, reason, n, c in state["ended"]}
         self._leases, self._past_leases = {}, {}
@@ -364,7 +372,12 @@ class ReplayLedger:
         group = self._groups.pop(group_id)
         lease = group.lease if reason == TRAIN else None
         self._ended[group_id] = End(reason, group.size, bool(group.counted), lease)
+        self._groups_ended[reason] += 1
+        if len(self._ended) > ENDS_KEPT:
+            del self._ended[next(iter(self._ended))]
 
     def _close(self, lease_id: str) -> None:
         if (lease := self._leases.pop(lease_id, None)) is not None:
             self._past_leases[lease_id] = lease
+            if len(self._past_leases) > ENDS_KEPT:
+                del self._past_leases[next(iter(self._past_leases))]

@@ -9,27 +9,30 @@ from typing import Any
 
 import numpy as np
 
+from algorithms.trajectory import JUDGED, is_correct
+
 
 def rollout_figures(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the figures of one verified rollout batch from its groups' score summaries."""
     lengths = np.concatenate([s["lengths"] for s in summaries])
     rewards = np.concatenate([s["rewards"] for s in summaries])
     finished = np.concatenate([s["finished"] for s in summaries])
-    verdicts = Counter(v for s in summaries for v in s["verdicts"])
-    counted = sum(verdicts[v] for v in ("correct", "incorrect", "unparsable"))
+    verdicts = [v for s in summaries for v in s["verdicts"]]
+    correct = sum(is_correct(v, bool(f)) for v, f in zip(verdicts, finished, strict=True))
+    judged = sum(v in JUDGED for v in verdicts)
     tokens = sum(s["token_count"] for s in summaries)
     return {
         "response_length_mean": float(lengths.mean()),
         "response_length_median": float(np.median(lengths)),
         "response_length_max": int(lengths.max()),
-        "accuracy": verdicts["correct"] / counted if counted else None,
+        "accuracy": correct / judged if judged else None,
         "truncated_ratio": float(1 - finished.mean()),
         "positive_ratio": float((rewards > 0).mean()),
         "reward_mean": float(rewards.mean()),
         "entropy_sampled": float(sum(s["entropy_sum"] for s in summaries) / max(1, tokens)),
         "zero_advantage_groups": sum(bool(s["zero_advantage"]) for s in summaries),
         "generated_tokens": int(tokens),
-        "verdicts": dict(verdicts),
+        "verdicts": dict(Counter(verdicts)),
     }
 
 

@@ -75,6 +75,7 @@ def _paper(name: str, model: str, *, generators: int, learners: int) -> Preset:
                 "timeout_seconds": 3600,
             },
             "verifier": {"workers": 8},
+            "replay": {"lease_seconds": 3600},
             "checkpoint": {"every_steps": 20},
         },
     )

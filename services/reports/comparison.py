@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from algorithms.metrics import l_acc, mcnemar_exact_p
+from algorithms.trajectory import JUDGED
 from services.reports.connectors import count_connectors
 
 Evaluation = Mapping[str, Any]
 """An evaluation file as ``services.evaluation`` writes it."""
-
-_JUDGED = ("correct", "incorrect", "unparsable")
 
 
 @dataclass(frozen=True)
@@ -94,9 +93,9 @@ def compare(evaluation: Evaluation, base: Evaluation | None) -> EvaluationFigure
 def transitions(before: Evaluation, after: Evaluation) -> Transitions:
     """Count preserved, lost, gained and failed questions between two evaluations."""
     pairs = [
-        (b["verdict"] == "correct", a["verdict"] == "correct")
+        (b["correct"], a["correct"])
         for _, b, a in paired_responses(before, after)
-        if b["verdict"] in _JUDGED and a["verdict"] in _JUDGED
+        if b["verdict"] in JUDGED and a["verdict"] in JUDGED
     ]
     lost, gained = pairs.count((True, False)), pairs.count((False, True))
     return Transitions(

@@ -68,7 +68,7 @@ def _example(
         question_id=question["id"],
         question=question["question"],
         gold=tuple(question["gold"]),
-        outcome=outcomes[old["verdict"] == "correct", new["verdict"] == "correct"],
+        outcome=outcomes[old["correct"], new["correct"]],
         before=_response(old),
         after=_response(new),
     )

@@ -146,6 +146,16 @@ class JobSpec(Strict):
             raise ValueError(f"stages: names must be unique, {sorted(twice)} stands twice")
         return self
 
+    @model_validator(mode="after")
+    def _lease_outlives_step(self) -> JobSpec:
+        lease, longest = self.replay.lease_seconds, self.learner.timeout_seconds
+        if lease < longest:
+            raise ValueError(
+                f"replay.lease_seconds ({lease:g}) must be at least learner.timeout_seconds "
+                f"({longest:g}): a learner still within its time would lose its batch"
+            )
+        return self
+
     @property
     def length_clip(self) -> int | None:
         """L of the first compression stage, if there is one."""

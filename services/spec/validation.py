@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from algorithms.objectives import Compress
 from services.builtin import UnknownBuiltin, resolve_path
 from services.datasets import DataError, load_questions
 from services.model_folder import ModelError, ModelFacts, inspect_model
+from services.prompt_lengths import long_prompts
 from services.spec.job import JobSpec
 from services.spec.problems import Problem, pointer
 
@@ -32,42 +34,60 @@ def find_problems(spec: JobSpec, cluster: ClusterSize | None) -> list[Problem]:
     """
     problems: list[Problem] = []
     facts = ModelFacts(context=None)
+    model: Path | None = None
     try:
-        facts = inspect_model(resolve_path(spec.model.path))
+        model = resolve_path(spec.model.path)
+        facts = inspect_model(model)
     except (ModelError, UnknownBuiltin, OSError) as error:
+        model = None
         problems.append(Problem("/model/path", str(error)))
-    problems += _data_problems(spec)
-    problems += _context_problems(spec, facts)
+    context = min((c for c in (spec.generator.max_model_len, facts.context) if c), default=None)
+    problems += _data_problems(spec, model, context)
+    problems += _context_problems(spec, facts, context)
     if cluster is not None:
-        problems += _cluster_problems(spec, cluster)
+        problems += cluster_problems(spec, cluster)
     return problems
 
 
-def _data_problems(spec: JobSpec) -> Iterator[Problem]:
+def _data_problems(spec: JobSpec, model: Path | None, context: int | None) -> Iterator[Problem]:
     sources: list[tuple[str, str, int | None]] = [("/data/path", spec.data.path, None)]
     if spec.evaluation is not None:
         sources.append(("/evaluation/path", spec.evaluation.path, spec.evaluation.questions))
     for where, path, limit in sources:
         try:
-            load_questions(spec.data.model_copy(update={"path": path}), limit)
+            questions = load_questions(spec.data.model_copy(update={"path": path}), limit)
         except DataError as error:
             yield Problem(where, str(error))
+            continue
+        if model is None or context is None:
+            continue
+        try:
+            long = long_prompts(model, questions, spec.data.prompt_suffix, context)
+        except (OSError, ValueError) as error:
+            yield Problem("/model/path", f"the tokenizer cannot be loaded ({error}); save it again")
+            return
+        if long:
+            worst = max(long, key=lambda p: p.tokens)
+            yield Problem(
+                where,
+                f"{len(long)} of {len(questions)} prompts fill the context of {context} tokens "
+                f"(the longest is {worst.question_id!r} with {worst.tokens}); remove these "
+                "questions or raise generator.max_model_len",
+            )
 
 
-def _context_problems(spec: JobSpec, facts: ModelFacts) -> Iterator[Problem]:
+def _context_problems(spec: JobSpec, facts: ModelFacts, context: int | None) -> Iterator[Problem]:
     asked = spec.generator.max_model_len
     if asked is not None and facts.context is not None and asked > facts.context:
         yield Problem(
             "/generator/max_model_len",
             f"{asked} is larger than the model's context of {facts.context} tokens; lower it",
         )
-    limits = [c for c in (asked, facts.context) if c is not None]
-    if not limits:
+    if context is None:
         return
-    context = min(limits)
     remedy = f"lower it below the model's context of {context} tokens, which holds the prompt too"
     for index, stage in enumerate(spec.stages):
-        if isinstance(stage.objective, Compress) and stage.objective.length_clip > context:
+        if isinstance(stage.objective, Compress) and stage.objective.length_clip >= context:
             yield Problem(
                 pointer(["stages", index, "objective", "length_clip"]),
                 f"the length clip of {stage.objective.length_clip} tokens is never reached; "
@@ -85,7 +105,8 @@ def _context_problems(spec: JobSpec, facts: ModelFacts) -> Iterator[Problem]:
         )
 
 
-def _cluster_problems(spec: JobSpec, cluster: ClusterSize) -> Iterator[Problem]:
+def cluster_problems(spec: JobSpec, cluster: ClusterSize) -> Iterator[Problem]:
+    """More workers than the cluster has."""
     generator, learner = spec.generator, spec.learner
     for kind, offered in (("cpus", cluster.cpus), ("gpus", cluster.gpus)):
         by_generators = generator.workers * getattr(generator, kind)

@@ -79,6 +79,7 @@ def answer(tokens: int, correct: bool, connectors: int) -> dict[str, Any]:
         "text": f"3+4=7\n{rechecks}\n</think>\n\\boxed{{7}}",
         "tokens": tokens,
         "verdict": "correct" if correct else "incorrect",
+        "correct": correct,
         "reason": "equal" if correct else "different",
         "finish_reason": "stop",
     }

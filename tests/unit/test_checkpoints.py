@@ -60,6 +60,15 @@ def test_the_same_step_again_replaces_the_old_one(tmp_path: Path) -> None:
     assert (found.model / "model.safetensors").read_text() == "new"
 
 
+def test_a_crash_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path)
+    write(store, 5, "old").folder.rename(tmp_path / ".replaced-000005")
+    found, passed = store.latest()
+    assert passed == []
+    assert found is not None
+    assert (found.step, (found.model / "model.safetensors").read_text()) == (5, "old")
+
+
 def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path)
     for step in range(1, 6):

@@ -5,16 +5,30 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from algorithms.trajectory import Judgement, TrajectoryGroup
 from services.datasets import Question
-from services.evaluation import evaluation_requests, save_evaluation, summarise
+from services.evaluation import (
+    evaluation_requests,
+    question_records,
+    save_evaluation,
+    summarise,
+)
 from services.spec.job import EvaluationSpec
 
 
 def record(*responses: tuple[str, int, str]) -> dict[str, object]:
     rows = [
-        {"text": "", "tokens": t, "verdict": v, "reason": "", "finish_reason": f}
+        {
+            "text": "",
+            "tokens": t,
+            "verdict": v,
+            "correct": v == "correct" and f == "stop",
+            "reason": "",
+            "finish_reason": f,
+        }
         for v, t, f in responses
     ]
     return {"id": "q", "question": "?", "gold": ["1"], "responses": rows}
@@ -39,6 +53,26 @@ def test_a_failed_verifier_is_not_a_wrong_answer() -> None:
     assert found["truncated_ratio"] == pytest.approx(1 / 6)
     low, high = found["accuracy_ci95"]
     assert 0 < low < 0.5 < high < 1
+
+
+def test_a_right_box_in_a_truncated_response_is_not_a_correct_answer() -> None:
+    group = TrajectoryGroup(
+        group_id="evaluation/q",
+        question_id="q",
+        gold=("1",),
+        prompt_ids=np.zeros(1, np.int32),
+        response_ids=np.zeros(4, np.int32),
+        behaviour_logprobs=np.zeros(0, np.float32),
+        offsets=np.array([0, 2, 4]),
+        finish_reasons=("stop", "length"),
+        texts=("a", "b"),
+        policy_version=0,
+        temperature=0.6,
+    )
+    right = Judgement("correct", "equal", well_formed=True)
+    kept = question_records(group, "?", [right, right])
+    assert [r["correct"] for r in kept["responses"]] == [True, False]
+    assert summarise("base", 0, 0, 1.0, [kept])["accuracy"] == 0.5
 
 
 def test_every_checkpoint_is_asked_with_the_same_seeds() -> None:

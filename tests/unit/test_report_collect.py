@@ -18,6 +18,7 @@ def response(tokens: int, verdict: str = "correct", text: str = "1+1=2") -> dict
         "text": text,
         "tokens": tokens,
         "verdict": verdict,
+        "correct": verdict == "correct",
         "reason": "equal",
         "finish_reason": "stop",
     }

@@ -147,8 +147,20 @@ def test_problems_of_each_data_set(check, tmp_path, part):
     assert "line 2" in found[f"/{part}/path"]
 
 
+def test_prompts_that_fill_the_context(check, tmp_path):
+    """With the real tokenizer: only texts long enough to matter are tokenised."""
+    data = tmp_path / "long.jsonl"
+    rows = [{"id": i, "question": "1 + 2" * n, "answer": "3"} for i, n in (("a", 1), ("b", 400))]
+    data.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    found = check({"model": {"path": "builtin:tiny-reasoner"}, "data": {"path": str(data)}})
+    assert list(found) == ["/data/path"]
+    assert "1 of 2 prompts" in found["/data/path"]
+    assert "'b'" in found["/data/path"]
+    assert "generator.max_model_len" in found["/data/path"]
+
+
 def test_the_length_clip_must_fit_the_context(check):
-    stage = {"objective": {"length_clip": CONTEXT + 1}}
+    stage = {"objective": {"length_clip": CONTEXT}}
     found = check({"stages": {0: stage}})
     assert list(found) == ["/stages/0/objective/length_clip"]
     assert str(CONTEXT) in found["/stages/0/objective/length_clip"]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from services.launcher import Observation
+from services.spec.validation import ClusterSize
 
 GRACE = 0.5
 
@@ -52,6 +53,16 @@ def test_a_cluster_that_does_not_answer_ends_nothing(plane):
     plane.launcher.shown[f"{job}-1"] = Observation("unobservable", "connection refused")
     settle(plane)
     assert plane.state(job) == "running"
+
+
+def test_a_job_too_large_for_a_cluster_seen_only_later_fails_with_the_field(plane):
+    """The size of the cluster was not known at submission."""
+    plane.launcher.size, plane.launcher.refuses = None, "Ray is not up yet"
+    job = plane.create()
+    plane.launcher.size, plane.launcher.refuses = ClusterSize(cpus=1, gpus=0), None
+    plane.wait_for("the end", lambda: plane.state(job) == "failed")
+    assert plane.store.get_job(job).cause.startswith("/generator/workers")
+    assert plane.launcher.submitted == []
 
 
 def test_the_drivers_own_record_counts(plane):
