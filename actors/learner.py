@@ -17,6 +17,7 @@ from algorithms.trajectory import TrajectoryGroup
 from services import weights
 from services.learning.policy_learner import PolicyLearner
 from services.learning.samples import Update, build_update
+from services.numerics import make_reproducible
 from services.spec.job import LearnerSpec
 
 _POLL_SECONDS = 5.0
@@ -30,6 +31,7 @@ class LearnerLoop:
     """One rank. Rank 0 speaks with the queue; the others follow what it broadcasts."""
 
     def __init__(self, config: dict[str, Any]) -> None:
+        make_reproducible()
         spec = LearnerSpec.model_validate(config["spec"])
         torch.set_num_threads(config["threads"])
         torch.manual_seed(config["seed"])

@@ -155,6 +155,9 @@ class LocalCluster:
             **kept,
             _MARK: self._identity,
             "RAY_USAGE_STATS_ENABLED": "0",
+            # Ten threads and more allocate in a worker: with an arena for each, memory that one has
+            # freed is of no use to the others.
+            "MALLOC_ARENA_MAX": "2",
             # Ray runs workers at niceness 15: anything else on the machine then doubles the run.
             "RAY_worker_niceness": "0",
             # The only node has nowhere to move its work to: do not wait for that on SIGTERM.

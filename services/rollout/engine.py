@@ -10,6 +10,7 @@ import numpy as np
 
 from algorithms.trajectory import FinishReason, TrajectoryGroup
 from services import weights
+from services.numerics import make_reproducible
 from services.rollout.request import Decoding, RolloutRequest
 from services.spec.job import GeneratorSpec
 
@@ -20,6 +21,7 @@ class WeightMismatch(RuntimeError):
 
 def _prepare_cpu(spec: GeneratorSpec) -> None:
     """Settings vLLM reads from the environment; must precede its import."""
+    make_reproducible()
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     # The size of the cache is given in bytes below; the variable only has to be consistent.
     os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(max(1, round(spec.kv_cache_gib)))

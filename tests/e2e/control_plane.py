@@ -81,7 +81,7 @@ class Server:
                 tail = log.read_text()[-4000:] if log.exists() else "no driver log"
                 pytest.fail(f"job ended as {job['state']} ({job['cause']})\n{tail}")
             assert time.monotonic() < deadline, f"waited {seconds} s, job is {job}"
-            time.sleep(0.3)
+            time.sleep(0.1)
 
 
 def free_port() -> int:

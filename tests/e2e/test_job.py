@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from services.checkpoints import CheckpointStore
+from services.home import Home
 from services.reports.write import write_report
+from services.stores.protocol import JobRecord
 from services.stores.sqlite import SqliteJobStore
-from tests.e2e.control_plane import SHORT, Server, start_server, stop_server
+from tests.e2e.control_plane import ROOT, SHORT, Server
 
 pytestmark = pytest.mark.timeout(1200)
 STEPS = 5
@@ -32,6 +36,39 @@ def finished(server: Server) -> str:
 
 def weights(server: Server, job_id: str, label: str = "exploration") -> dict[str, Any]:
     return dict(load_file(server.home.job(job_id).model(label) / "model.safetensors"))
+
+
+def driver_of(job_id: str) -> psutil.Process:
+    """The driver process of a job."""
+    return next(
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if "actors.driver" in (p.info["cmdline"] or []) and job_id in p.info["cmdline"]
+    )
+
+
+def at_phase(phase: str, step: int) -> Callable[[dict[str, Any]], bool]:
+    """Whether a job is in a phase after ``step`` whole steps."""
+
+    def reached(job: dict[str, Any]) -> bool:
+        progress = job["progress"] or {}
+        assert progress.get("step", 0) <= step, f"missed {phase!r} after step {step}: {progress}"
+        return bool(progress.get("step") == step and progress["phase"] == phase)
+
+    return reached
+
+
+def ended(server: Server, job_id: str, state: str, seconds: float = 120) -> None:
+    """Wait until the job has ended in a state."""
+    deadline = time.monotonic() + seconds
+    while (job := server.job(job_id))["state"] != state:
+        assert time.monotonic() < deadline, f"waited {seconds} s for {state}: {job}"
+        time.sleep(0.2)
+
+
+def resume(server: Server, job_id: str) -> None:
+    response = server.client.post(f"/v1/jobs/{job_id}/resume")
+    assert response.status_code < 300, response.text
 
 
 def test_the_job_runs_through_both_stages(server: Server, finished: str) -> None:
@@ -97,30 +134,35 @@ def test_the_report_has_every_part(server: Server, finished: str, tmp_path: Path
     assert list(tmp_path.glob("*.png"))
 
 
-def test_a_killed_driver_resumes_to_the_same_weights(server: Server, finished: str) -> None:
-    """Kill -9 in the middle, resume, and get bit for bit what the undisturbed run got."""
+def test_a_job_killed_and_stopped_ends_with_the_same_weights(server: Server, finished: str) -> None:
+    """Kill -9 while the first stage is evaluated, SIGTERM while the learner trains: after two
+    resumes, the weights that the undisturbed run got."""
     job_id = server.submit()
-    server.wait(job_id, lambda j: (j["progress"] or {}).get("step", 0) >= 2, 400)
-    driver = next(
-        p
-        for p in psutil.process_iter(["cmdline"])
-        if "actors.driver" in (p.info["cmdline"] or []) and job_id in p.info["cmdline"]
-    )
-    os.kill(driver.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 120
-    while server.job(job_id)["state"] not in ("failed", "interrupted"):
-        assert time.monotonic() < deadline, "waited 120 s for the reconciler to notice"
-        time.sleep(0.5)
+    server.wait(job_id, at_phase("evaluate", step=3), 400)
+    driver_of(job_id).kill()
+    ended(server, job_id, "failed")
     assert "driver" in server.job(job_id)["cause"]
-    response = server.client.post(f"/v1/jobs/{job_id}/resume")
-    assert response.status_code < 300, response.text
+    resume(server, job_id)
+    server.wait(job_id, at_phase("train", step=3), 400)
+    driver_of(job_id).terminate()
+    ended(server, job_id, "interrupted")
+    assert server.job(job_id)["cause"] == "stopped on request"
+    resume(server, job_id)
     server.wait(job_id, lambda j: j["state"] == "succeeded", 600)
     records = server.metrics(job_id)
     assert [r["step"] for r in records] == list(range(1, STEPS + 1))
-    assert {r["attempt"] for r in records} == {1, 2}
+    assert [r["attempt"] for r in records] == [1, 1, 1, 2, 3]
+    for mine, theirs in zip(records, server.metrics(finished), strict=True):
+        same = ("samples", "verdicts", "generated_tokens", "updates", "policy_version")
+        assert {k: mine[k] for k in same} == {k: theirs[k] for k in same}
+        assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+    labels = [e["data"]["label"] for e in server.events(job_id) if e["type"] == "evaluation"]
+    assert labels == ["base", "compression", "exploration"]
     undisturbed, resumed = weights(server, finished), weights(server, job_id)
-    assert all((undisturbed[k] == resumed[k]).all() for k in undisturbed)
-    assert records[-1]["samples"] == server.metrics(finished)[-1]["samples"]
+    # Bit for bit, but for what the processor's math library may round differently from run to
+    # run. One update more or less moves the weights by their learning rate, 2e-5.
+    difference = max(float(abs(undisturbed[k] - resumed[k]).max()) for k in undisturbed)
+    assert difference < 1e-6
 
 
 def test_a_person_moves_the_job_to_the_next_stage_and_cancels_it(server: Server) -> None:
@@ -136,10 +178,7 @@ def test_a_person_moves_the_job_to_the_next_stage_and_cancels_it(server: Server)
     switch = next(e for e in server.events(job_id) if e["type"] == "stage")
     assert switch["data"]["cause"] == "manual"
     assert server.client.post(f"/v1/jobs/{job_id}/cancel").status_code < 300
-    deadline = time.monotonic() + 120
-    while server.job(job_id)["state"] != "cancelled":
-        assert time.monotonic() < deadline, "waited 120 s for the job to be cancelled"
-        time.sleep(0.3)
+    ended(server, job_id, "cancelled")
     again = server.client.post(f"/v1/jobs/{job_id}/resume")
     assert again.status_code == 409
 
@@ -148,26 +187,81 @@ def test_a_non_finite_loss_fails_the_job_with_its_cause(server: Server) -> None:
     """A learning rate that blows the policy up; the checkpoint before it stays intact."""
     stages = {"compression": {**SHORT["stages"]["compression"], "learning_rate": 1e30}}
     job_id = server.submit({**SHORT, "stages": stages})
-    deadline = time.monotonic() + 400
-    while (job := server.job(job_id))["state"] != "failed":
-        assert job["state"] != "succeeded"
-        assert time.monotonic() < deadline, f"waited 400 s for the job to fail: {job}"
-        time.sleep(0.5)
-    assert "NonFinite" in job["cause"]
+    ended(server, job_id, "failed", 400)
+    assert "NonFinite" in server.job(job_id)["cause"]
     checkpoint, damaged = CheckpointStore(server.home.job(job_id).checkpoints).latest()
     assert checkpoint is not None
     assert damaged == []
 
 
-def test_stopping_the_server_leaves_a_resumable_job_and_no_process(tmp_path: Path) -> None:
-    server = start_server(tmp_path)
+def test_an_engine_that_will_not_start_fails_the_job_with_its_cause(server: Server) -> None:
+    job_id = server.submit({**SHORT, "generator": {"kv_cache_gib": 1e-4}})
+    ended(server, job_id, "failed", 400)
+    assert "KV cache" in server.job(job_id)["cause"]
+
+
+@pytest.fixture
+def small_disk(server: Server) -> Iterator[Callable[[str], None]]:
+    """Puts a disk with room for one checkpoint, but not for two, under a job's checkpoints."""
+    mounted: list[Path] = []
+
+    def mount(job_id: str) -> None:
+        folder = server.home.job(job_id).checkpoints
+        folder.mkdir(parents=True)
+        command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
+        if subprocess.run(command, check=False).returncode:
+            pytest.skip("mounting a small disk needs privileges that this machine does not give")
+        mounted.append(folder)
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_fails_the_job_and_leaves_the_last_checkpoint(
+    server: Server, small_disk: Callable[[str], None]
+) -> None:
     job_id = server.submit()
-    server.wait(job_id, lambda j: (j["progress"] or {}).get("step", 0) >= 1, 400)
-    family = stop_server(server)
+    small_disk(job_id)
+    ended(server, job_id, "failed", 400)
+    assert "No space left" in server.job(job_id)["cause"]
+    checkpoint, damaged = CheckpointStore(server.home.job(job_id).checkpoints).latest()
+    assert checkpoint is not None
+    assert damaged == []
+
+
+def test_ctrl_c_on_the_demo_leaves_a_resumable_job_and_no_process(tmp_path: Path) -> None:
+    small = (
+        "evaluation.questions=8",
+        "stages.compression.prompts_per_step=8",
+        "stages.compression.prompts_per_update=4",
+    )
+    command = [sys.executable, "-m", "api.cli", "demo", "--home", str(tmp_path)]
+    command += [part for setting in small for part in ("--set", setting)]
+    with (tmp_path / "out.txt").open("w") as output:
+        demo = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
+    home = Home(tmp_path)
+    try:
+        deadline = time.monotonic() + 400
+        while not any((j.progress or {}).get("step", 0) >= 1 for j in home_jobs(home)):
+            assert demo.poll() is None, (tmp_path / "out.txt").read_text()
+            assert time.monotonic() < deadline, "waited 400 s for the demo to train"
+            time.sleep(0.3)
+        family = psutil.Process(demo.pid).children(recursive=True)
+        assert any("ray" in p.name() for p in family)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(timeout=180) == 130
+    finally:
+        demo.kill()
     _, alive = psutil.wait_procs(family, timeout=20)
     assert alive == []
-    job = SqliteJobStore(server.home.database).get_job(job_id)
+    (job,) = home_jobs(home)
     assert job.state == "interrupted"
-    checkpoint, _ = CheckpointStore(server.home.job(job_id).checkpoints).latest()
+    checkpoint, _ = CheckpointStore(home.job(job.id).checkpoints).latest()
     assert checkpoint is not None
     assert checkpoint.step >= 1
+    assert f'make demo ARGS="--resume {job.id}"' in (tmp_path / "out.txt").read_text()
+
+
+def home_jobs(home: Home) -> list[JobRecord]:
+    return SqliteJobStore(home.database).list_jobs()[0] if home.database.exists() else []
