@@ -16,7 +16,7 @@ from algorithms.scoring import ScoredGroup
 from algorithms.trajectory import TrajectoryGroup
 from services import weights
 from services.learning.policy_learner import PolicyLearner
-from services.learning.samples import Update, build_update
+from services.learning.samples import Update, build_updates
 from services.numerics import make_reproducible
 from services.spec.job import LearnerSpec
 
@@ -94,18 +94,14 @@ class LearnerLoop:
         return result
 
     def _updates(self, item: dict[str, Any]) -> list[Update]:
-        """Fetch the leased groups: all at once, in the order of the mini-batches."""
-        ids = [g for update in item["updates"] for g in update]
-        refs = [ref for g in ids for ref in item["refs"][g]]
+        """Fetch the leased groups, all at once, and cut them into mini-batches."""
+        refs = [ref for g in item["groups"] for ref in item["refs"][g]]
         columns = iter(ray.get(refs, timeout=self.patience))
-        groups = {
-            g: (
-                TrajectoryGroup.from_columns(next(columns)),
-                ScoredGroup.from_columns(next(columns)),
-            )
-            for g in ids
-        }
-        return [build_update([groups[g] for g in update]) for update in item["updates"]]
+        groups = [
+            (TrajectoryGroup.from_columns(next(columns)), ScoredGroup.from_columns(next(columns)))
+            for _ in item["groups"]
+        ]
+        return build_updates(groups, item["update_unit"], item["per_update"], item["seed"])
 
     def _publish(self, item: dict[str, Any]) -> dict[str, Any]:
         started = time.monotonic()

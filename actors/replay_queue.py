@@ -33,7 +33,7 @@ class _Work:
 
     @property
     def groups(self) -> list[str]:
-        return [g for update in self.item.get("updates", ()) for g in update]
+        return list(self.item.get("groups", ()))
 
 
 class ReplayQueue:
@@ -140,8 +140,7 @@ class ReplayQueue:
     async def put_work(self, item: dict[str, Any]) -> None:
         """Queue an item: ``work_id``, ``kind`` and whatever the learner needs.
 
-        An item with ``updates`` (lists of group ids, one a mini-batch) is handed out with a lease
-        on those groups. Putting an item again changes nothing.
+        An item with ``groups`` (ids) is handed out with a lease on them. Putting an item again changes nothing.
 
         Raises:
             LedgerError: a group named is not ready.
@@ -162,9 +161,9 @@ class ReplayQueue:
     async def next_work(self, consumer: str, timeout: float) -> dict[str, Any] | None:
         """Hand the next item to a consumer; None if there was none for ``timeout`` seconds.
 
-        The item gains ``lease_id`` and, with ``updates``, ``refs`` (per group id the trajectory and
+        The item gains ``lease_id`` and, with ``groups``, ``refs`` (per group id the trajectory and
         the score reference). Groups that ended meanwhile, e.g. as stale, are left out of
-        ``updates`` and named under ``dropped``. A consumer works on one item at a time: asking
+        ``groups`` and named under ``dropped``. A consumer works on one item at a time: asking
         again means that it lost the one it held, which goes back to the head of the queue.
         """
         for work in self._work.values():
@@ -267,10 +266,9 @@ class ReplayQueue:
         work.lease, work.consumer = lease.id, consumer
         work.deliveries += 1
         item = {**work.item, "lease_id": lease.id}
-        if "updates" in item:
+        if "groups" in item:
             kept = set(lease.groups)
-            updates = [[g for g in update if g in kept] for update in item["updates"]]
-            item["updates"] = [update for update in updates if update]
+            item["groups"] = [g for g in work.groups if g in kept]
             item["dropped"] = [g for g in work.groups if g not in kept]
             item["refs"] = self._refs(lease.groups)
         return item

@@ -13,7 +13,6 @@ import ray
 from actors.evaluator import Evaluator
 from actors.roles import Roles
 from actors.waiting import Waiter
-from algorithms.batching import split_updates
 from algorithms.stage import Stage
 from algorithms.stage_machine import Decision, StageMachine, StepOutcome
 from services.checkpoints import Checkpoint, CheckpointStore, link_tree
@@ -299,12 +298,12 @@ class TrainingRun:
 
     def _train(self, stage: Stage, step: int, ids: list[str]) -> dict[str, Any]:
         self._enter("train")
-        updates = split_updates(
-            ids, stage.prompts_per_update, derive_seed(self.spec.seed, "updates", step)
-        )
         item = {
             "kind": "train",
-            "updates": [list(u) for u in updates],
+            "groups": ids,
+            "update_unit": stage.update_unit,
+            "per_update": stage.items_per_update,
+            "seed": derive_seed(self.spec.seed, "updates", step),
             "temperature": stage.sampling.temperature,
             "learning_rate": stage.learning_rate,
             "reset_optimizer": stage.optimizer == "reset" and self._optimizer_stage != stage.name,

@@ -9,7 +9,7 @@ import ray
 from pydantic import TypeAdapter
 
 from algorithms.objectives import Objective
-from algorithms.scoring import ScoredGroup, score_group
+from algorithms.scoring import ScoredGroup, score_groups
 from algorithms.trajectory import Judgement, TrajectoryGroup
 from services.spec.job import VerifierSpec
 from services.verification.pool import VerificationPool
@@ -46,7 +46,7 @@ class VerifierPool:
             One record a group: ``group_id``, ``score_ref`` (the reference to the score columns, in
             a list), ``dispositions``, ``verdicts``, ``lengths`` [G] in tokens, ``rewards`` [G],
             ``finished`` [G], ``entropy_sum`` (minus the sum of the behaviour log-probabilities, in
-            nats), ``token_count`` and ``zero_advantage``.
+            nats), ``token_count``, ``zero_advantage`` and ``route``.
 
         Raises:
             GetTimeoutError: a trajectory could not be fetched in time.
@@ -54,12 +54,10 @@ class VerifierPool:
         parsed = _OBJECTIVE.validate_python(objective)
         columns = ray.get([ref[0] for _, ref in groups], timeout=_FETCH_SECONDS)
         trajectories = [TrajectoryGroup.from_columns(c) for c in columns]
-        judgements = iter(self.judge_texts([(g.gold, t) for g in trajectories for t in g.texts]))
-        records = []
-        for group in trajectories:
-            scored = score_group(parsed, group, [next(judgements) for _ in range(group.size)])
-            records.append(_record(group, scored))
-        return records
+        found = iter(self.judge_texts([(g.gold, t) for g in trajectories for t in g.texts]))
+        judgements = [[next(found) for _ in range(g.size)] for g in trajectories]
+        scored = score_groups(parsed, trajectories, judgements)
+        return [_record(g, s) for g, s in zip(trajectories, scored, strict=True)]
 
     def judge_texts(self, items: list[tuple[tuple[str, ...], str]]) -> list[Judgement]:
         """Judge ``(accepted answers, response text)`` pairs; the order is kept."""
@@ -87,4 +85,5 @@ def _record(group: TrajectoryGroup, scored: ScoredGroup) -> dict[str, Any]:
         "entropy_sum": -float(group.behaviour_logprobs.sum(dtype=np.float64)),
         "token_count": len(group.response_ids),
         "zero_advantage": scored.zero_advantage,
+        "route": scored.route,
     }

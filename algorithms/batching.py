@@ -30,8 +30,8 @@ class TokenWeights:
     trained: int
     """Sequences that enter the loss."""
     empty: bool
-    """No sequence has a non-zero weight times advantage: skip the update and count it. Adam would
-    otherwise move the weights on old moments and weight decay alone."""
+    """No sequence has a gradient: skip the update and count it. Adam would otherwise move the
+    weights on old moments and weight decay alone."""
 
 
 def token_weights(groups: Sequence[ScoredGroup], lengths: Integer[Array, " S"]) -> TokenWeights:
@@ -39,6 +39,7 @@ def token_weights(groups: Sequence[ScoredGroup], lengths: Integer[Array, " S"]) 
 
     * ``seq-mean-token-mean`` (the 1/|o| of E1): ``w_s = 1 / (N |y_s|)``.
     * ``token-mean``: ``w_s = 1 / M``.
+    * ``seq-mean-token-sum-norm`` (Dr. GRPO): ``w_s = 1 / (N C)`` with the constant ``token_norm``.
 
     N counts sequences and M their tokens: with the normaliser ``all`` over every judged sequence
     of the mini-batch, so that zeros stay in the denominator (METHOD 1.5); with ``positives`` over
@@ -73,36 +74,38 @@ def token_weights(groups: Sequence[ScoredGroup], lengths: Integer[Array, " S"]) 
             population = counted if group.normaliser == "all" else trained
             if group.aggregation == "seq-mean-token-mean":
                 weight[members] = 1.0 / (population.sum() * lengths[members])
+            elif group.aggregation == "seq-mean-token-sum-norm":
+                weight[members] = 1.0 / (population.sum() * group.token_norm)
             else:
                 weight[members] = 1.0 / lengths[population].sum()
-    advantages = np.concatenate([np.zeros(0), *(group.advantages for group in groups)])
+    pulled = np.concatenate([np.zeros(0), *(group.has_gradient for group in groups)])
     return TokenWeights(
         weight=weight,
         sequences=int(counted.sum()),
         trained=int(trained.sum()),
-        empty=not bool(np.any(weight * advantages)),
+        empty=not bool(np.any(weight * pulled)),
     )
 
 
 def split_updates(
-    groups: Sequence[Item], prompts_per_update: int, seed: int | Sequence[int]
+    items: Sequence[Item], per_update: int, seed: int | Sequence[int]
 ) -> tuple[tuple[Item, ...], ...]:
-    """Shuffle the groups of a step and cut them into mini-batches.
+    """Shuffle the groups (or sequences) of a step and cut them into mini-batches.
 
-    The result depends on the order of ``groups`` and on the seed only: sort groups by id first if
-    they arrive in an order of their own. The last mini-batch is smaller when groups were lost.
+    The result depends on the order of ``items`` and on the seed only: sort them first if they
+    arrive in an order of their own. The last mini-batch is smaller when groups were lost.
 
     Args:
-        groups: the groups of one rollout batch, one for each prompt.
-        prompts_per_update: groups in a mini-batch.
+        items: the groups of one rollout batch, one for each prompt, or all its sequences.
+        per_update: items in a mini-batch.
         seed: e.g. ``(job_seed, step)``, so that each step has its own order.
     """
-    if prompts_per_update < 1:
-        raise ValueError(f"prompts_per_update is {prompts_per_update}; it must be at least 1")
-    order = np.random.default_rng(seed).permutation(len(groups))
+    if per_update < 1:
+        raise ValueError(f"per_update is {per_update}; it must be at least 1")
+    order = np.random.default_rng(seed).permutation(len(items))
     return tuple(
-        tuple(groups[i] for i in order[start : start + prompts_per_update])
-        for start in range(0, len(order), prompts_per_update)
+        tuple(items[i] for i in order[start : start + per_update])
+        for start in range(0, len(order), per_update)
     )
 
 

@@ -15,6 +15,7 @@ def token_logprob_entropy(
     targets: Integer[Tensor, " T"],
     temperature: float = 1.0,
     chunk: int = 1024,
+    entropy_gradient: bool = False,
 ) -> tuple[Float[Tensor, " T"], Float[Tensor, " T"], Float[Tensor, " T"]]:
     """Return ``log p(target)``, the entropy of p, and the entropy at temperature 1.
 
@@ -31,9 +32,11 @@ def token_logprob_entropy(
         targets: drawn tokens, shape [T].
         temperature: sampling temperature, positive.
         chunk: tokens whose logits exist at the same time.
+        entropy_gradient: whether the entropy of p carries gradient, for an entropy bonus.
 
     Returns:
-        Three float32 tensors of shape [T], in nats. Only the log-probability carries gradient.
+        Three float32 tensors of shape [T], in nats. The log-probability carries gradient, the
+        entropy of p if asked, the entropy at temperature 1 never.
 
     Raises:
         ValueError: the temperature or the chunk is not positive.
@@ -43,17 +46,24 @@ def token_logprob_entropy(
     if chunk < 1:
         raise ValueError(f"chunk is {chunk}; it must be at least 1 token")
     outputs: tuple[Tensor, Tensor, Tensor] = _ChunkedLogprob.apply(  # type: ignore[no-untyped-call]
-        hidden, weight, targets, float(temperature), chunk
+        hidden, weight, targets, float(temperature), chunk, entropy_gradient
     )
     return outputs
 
 
 class _ChunkedLogprob(torch.autograd.Function):
-    """With ``z = h W^T / tau`` and ``p = softmax(z)``: ``d log p_y / dz = e_y - p``."""
+    """With ``z = h W^T / tau`` and ``p = softmax(z)``: ``d log p_y / dz = e_y - p`` and
+    ``dH / dz = -p (log p + H)``."""
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, temperature: float, chunk: int
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        temperature: float,
+        chunk: int,
+        entropy_gradient: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         count = hidden.shape[0]
         logprob = torch.empty(count, dtype=torch.float32, device=hidden.device)
@@ -75,14 +85,14 @@ class _ChunkedLogprob(torch.autograd.Function):
                 entropy[part] = _entropy(logits)
         if temperature == 1.0:
             untempered.copy_(entropy)
-        ctx.save_for_backward(hidden, weight, targets, normaliser)
-        ctx.temperature, ctx.chunk = temperature, chunk
-        ctx.mark_non_differentiable(entropy, untempered)
+        ctx.save_for_backward(hidden, weight, targets, normaliser, entropy)
+        ctx.temperature, ctx.chunk, ctx.entropy_gradient = temperature, chunk, entropy_gradient
+        ctx.mark_non_differentiable(*([untempered] if entropy_gradient else [entropy, untempered]))
         return logprob, entropy, untempered
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
-        hidden, weight, targets, normaliser = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight, targets, normaliser, entropy = ctx.saved_tensors
         wants_hidden, wants_weight = ctx.needs_input_grad[:2]
         grad_hidden = torch.empty_like(hidden) if wants_hidden else None
         grad_weight = torch.zeros_like(weight, dtype=torch.float32) if wants_weight else None
@@ -94,7 +104,13 @@ class _ChunkedLogprob(torch.autograd.Function):
                 scale = (grads[0][part].float() / ctx.temperature).unsqueeze(1)
                 # In place, one [chunk, V] buffer: logits, then -p, then (e_y - p) * scale.
                 delta = (states @ matrix.t()).div_(ctx.temperature)
-                delta.sub_(normaliser[part].unsqueeze(1)).exp_().mul_(-scale)
+                delta.sub_(normaliser[part].unsqueeze(1))
+                if ctx.entropy_gradient:
+                    pull = (grads[1][part].float() / ctx.temperature).unsqueeze(1)
+                    slope = (delta + entropy[part].unsqueeze(1)).mul_(pull).add_(scale)
+                    delta.exp_().mul_(slope.neg_())
+                else:
+                    delta.exp_().mul_(-scale)
                 delta.scatter_add_(1, targets[part].long().unsqueeze(1), scale)
                 if grad_hidden is not None:
                     grad_hidden[part] = (delta @ matrix).to(hidden.dtype)
@@ -102,7 +118,7 @@ class _ChunkedLogprob(torch.autograd.Function):
                     grad_weight.addmm_(delta.t(), states)
         if grad_weight is not None:
             grad_weight = grad_weight.to(weight.dtype)
-        return grad_hidden, grad_weight, None, None, None
+        return grad_hidden, grad_weight, None, None, None, None
 
 
 def _normalise(logits: Tensor) -> Tensor:
@@ -136,6 +152,9 @@ class ChunkedHead(nn.Module):
         hidden: Float[Tensor, "T H"],
         targets: Integer[Tensor, " T"],
         temperature: float = 1.0,
+        entropy_gradient: bool = False,
     ) -> tuple[Float[Tensor, " T"], Float[Tensor, " T"], Float[Tensor, " T"]]:
         """See :func:`token_logprob_entropy`."""
-        return token_logprob_entropy(hidden, self.weight, targets, temperature, self.chunk)
+        return token_logprob_entropy(
+            hidden, self.weight, targets, temperature, self.chunk, entropy_gradient
+        )

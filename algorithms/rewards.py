@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Integer
 
 from algorithms.arrays import Array
-from algorithms.objectives import Compress, Explore
-from algorithms.shaping import exponential
+from algorithms.objectives import Compress, Explore, MeasuredLength
+from algorithms.shaping import shape
 from algorithms.trajectory import Verdict
 
 Disposition = Literal[
@@ -32,6 +32,8 @@ class ResponseFacts:
     verdict: tuple[Verdict, ...]
     length: Integer[Array, " G"]
     """Response tokens: think, answer and end token (METHOD 1.5)."""
+    think_length: Integer[Array, " G"]
+    """Those up to and with ``</think>``."""
     finished: Bool[Array, " G"]
     """Ended by the end token, not by the generation cap."""
     well_formed: Bool[Array, " G"]
@@ -41,11 +43,21 @@ class ResponseFacts:
         sizes = {
             "verdict": len(self.verdict),
             "length": len(self.length),
+            "think_length": len(self.think_length),
             "finished": len(self.finished),
             "well_formed": len(self.well_formed),
         }
         if len(set(sizes.values())) > 1:
             raise ValueError(f"response facts differ in size: {sizes}; each needs one per response")
+
+    def measured(self, what: MeasuredLength) -> Integer[Array, " G"]:
+        """Return the length that ``what`` names, shape [G]."""
+        lengths: dict[MeasuredLength, Integer[Array, " G"]] = {
+            "response": self.length,
+            "think": self.think_length,
+            "answer": self.length - self.think_length,
+        }
+        return lengths[what]
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,8 @@ class GroupRewards:
 def compress_rewards(objective: Compress, facts: ResponseFacts) -> GroupRewards:
     """Return ``R(y) = 1[correct] f(|y|)``, and 0 beyond the length clip (E3, E6).
 
+    ``f`` is the shaping the objective names, of the length it measures.
+
     A response counts as truncated if it is longer than L or has no end token, even with a boxed
     answer (METHOD 1.5). Only responses with R > 0 are trained on (E4); the others are excluded as
     ``truncated``, ``incorrect`` or ``unparsable``, or ``verifier_*`` where no verdict was reached.
@@ -75,7 +89,8 @@ def compress_rewards(objective: Compress, facts: ResponseFacts) -> GroupRewards:
         for verdict, cut in zip(facts.verdict, truncated, strict=True)
     )
     positive = np.array([d == "train" for d in disposition], dtype=np.bool_)
-    shaped = exponential(facts.length, objective.length_clip, objective.r)
+    measured = np.minimum(facts.measured(objective.measured_length), objective.length_clip)
+    shaped = shape(objective.shaping, measured, objective.length_clip, objective.r)
     reward = np.where(positive, shaped, 0.0).astype(np.float32)
     return GroupRewards(reward, {"shaped_answer": reward}, disposition)
 
@@ -96,8 +111,8 @@ def explore_rewards(objective: Explore, facts: ResponseFacts) -> GroupRewards:
     * ``format``: paid for a well-formed response that ends with the end token.
     * ``answer``: paid for a correct answer; needs the end token too, for a response cut at the cap
       is unfinished whatever its text holds (METHOD 1.5).
-    * ``length``: ``-penalty`` per ``length_unit`` tokens beyond the threshold, linear, never below
-      the floor, whether or not the answer is correct (E10, METHOD 0.7).
+    * ``length``: ``-penalty`` per ``length_unit`` tokens beyond the threshold, linear or for each
+      whole unit, never below the floor, whether or not the answer is correct (E10, METHOD 0.7).
 
     Every judged response is trained on; ``verifier_*`` responses have reward 0 and are excluded.
     """
@@ -105,7 +120,10 @@ def explore_rewards(objective: Explore, facts: ResponseFacts) -> GroupRewards:
     judged = np.array([d == "train" for d in disposition], dtype=np.bool_)
     correct = np.array([v == "correct" for v in facts.verdict], dtype=np.bool_)
     excess = np.maximum(facts.length.astype(np.float64) - objective.length_threshold, 0.0)
-    penalty = -objective.length_penalty * excess / objective.length_unit
+    units = excess / objective.length_unit
+    if objective.length_form == "stepwise":
+        units = np.floor(units)
+    penalty = -objective.length_penalty * units
     parts = {
         "format": objective.format_reward * (facts.well_formed & facts.finished),
         "answer": objective.answer_reward * (correct & facts.finished),

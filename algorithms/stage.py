@@ -6,8 +6,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from algorithms.objectives import Compress, Explore, Objective
+from algorithms.objectives import Compress, Objective
 from algorithms.strict import Strict
+
+
+UpdateUnit = Literal["prompts", "sequences"]
 
 
 class Sampling(Strict):
@@ -35,6 +38,9 @@ class Stage(Strict):
     """Prompts in a rollout batch."""
     prompts_per_update: int = Field(default=16, ge=1)
     """Prompts in a mini-batch: 64 and 16 make four optimiser updates a step."""
+    sequences_per_update: int | None = Field(default=None, ge=1)
+    """Sequences in a mini-batch, drawn from all groups of the step: the other reading of the
+    paper's "every 16 samples". Unset: ``prompts_per_update`` counts."""
     learning_rate: float = Field(default=1e-6, gt=0)
     """Constant AdamW learning rate of the stage."""
     optimizer: Literal["reset", "keep"] = "reset"
@@ -46,27 +52,48 @@ class Stage(Strict):
     trained under the objective that drew them before the switch."""
 
     @property
+    def update_unit(self) -> UpdateUnit:
+        """What a mini-batch is made of."""
+        return "prompts" if self.sequences_per_update is None else "sequences"
+
+    @property
+    def items_per_update(self) -> int:
+        """Prompts or sequences in a mini-batch."""
+        return self.sequences_per_update or self.prompts_per_update
+
+    @property
     def updates_per_step(self) -> int:
-        return self.prompts_per_step // self.prompts_per_update
+        if self.sequences_per_update is None:
+            return self.prompts_per_step // self.prompts_per_update
+        return self.prompts_per_step * self.sampling.group_size // self.sequences_per_update
 
     @model_validator(mode="after")
     def _consistent(self) -> Stage:
-        if self.prompts_per_step % self.prompts_per_update:
-            raise ValueError(
-                f"prompts_per_update ({self.prompts_per_update}) must divide "
-                f"prompts_per_step ({self.prompts_per_step})"
-            )
-        if isinstance(self.objective, Explore) and self.sampling.group_size < 2:
+        self._check_update_size()
+        objective = self.objective
+        if not isinstance(objective, Compress) and self.sampling.group_size < 2:
             raise ValueError(
                 "sampling.group_size must be at least 2 for the group-relative objective "
-                "'explore': a group of one always has advantage 0"
+                f"{objective.type!r}: a group of one always has advantage 0"
             )
-        if isinstance(self.objective, Compress) and (
-            self.sampling.max_tokens > self.objective.length_clip
-        ):
+        if isinstance(objective, Compress) and self.sampling.max_tokens > objective.length_clip:
             raise ValueError(
                 f"sampling.max_tokens ({self.sampling.max_tokens}) must not exceed "
-                f"objective.length_clip ({self.objective.length_clip}): longer responses have "
+                f"objective.length_clip ({objective.length_clip}): longer responses have "
                 "reward 0 and would only cost time"
             )
         return self
+
+    def _check_update_size(self) -> None:
+        sequences = self.prompts_per_step * self.sampling.group_size
+        if self.sequences_per_update is None:
+            if self.prompts_per_step % self.prompts_per_update:
+                raise ValueError(
+                    f"prompts_per_update ({self.prompts_per_update}) must divide "
+                    f"prompts_per_step ({self.prompts_per_step})"
+                )
+        elif sequences % self.sequences_per_update:
+            raise ValueError(
+                f"sequences_per_update ({self.sequences_per_update}) must divide the {sequences} "
+                "sequences of a step (prompts_per_step times sampling.group_size)"
+            )

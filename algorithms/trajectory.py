@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the column layout; readers refuse what they do not know."""
 
 Verdict = Literal["correct", "incorrect", "unparsable", "timeout", "error"]
@@ -46,6 +46,8 @@ class TrajectoryGroup:
     """Shape [T]: log-probability of each token under the distribution it was drawn from."""
     offsets: NDArray[np.int64]
     """Shape [G + 1]: response g is ``response_ids[offsets[g]:offsets[g + 1]]``."""
+    think_lengths: NDArray[np.int64]
+    """Shape [G]: tokens up to and with the last ``</think>``; the whole response without one."""
     finish_reasons: tuple[FinishReason, ...]
     """``stop``: ended by the end token. ``length``: cut at the cap."""
     texts: tuple[str, ...]
@@ -63,6 +65,20 @@ class TrajectoryGroup:
         """Shape [G], in tokens."""
         return np.diff(self.offsets)
 
+    def select(self, members: Sequence[int]) -> TrajectoryGroup:
+        """Return the group with some of its responses only."""
+        spans = [slice(self.offsets[i], self.offsets[i + 1]) for i in members]
+        chosen = list(members)
+        return replace(
+            self,
+            response_ids=np.concatenate([self.response_ids[s] for s in spans]),
+            behaviour_logprobs=np.concatenate([self.behaviour_logprobs[s] for s in spans]),
+            offsets=np.concatenate([[0], np.cumsum(self.lengths[chosen])]),
+            think_lengths=self.think_lengths[chosen],
+            finish_reasons=tuple(self.finish_reasons[i] for i in chosen),
+            texts=tuple(self.texts[i] for i in chosen),
+        )
+
     def columns(self) -> dict[str, Any]:
         """Return plain arrays and built-in types: no class of ours goes over the wire."""
         return {"schema": SCHEMA, **self.__dict__}
@@ -77,6 +93,23 @@ class TrajectoryGroup:
         if columns.get("schema") != SCHEMA:
             raise ValueError(f"trajectory schema {columns.get('schema')!r}, expected {SCHEMA}")
         return cls(**{k: v for k, v in columns.items() if k != "schema"})
+
+
+def think_length(response: NDArray[np.int32], end: NDArray[np.int32]) -> int:
+    """Return the tokens of a response up to and with the last ``</think>``.
+
+    Args:
+        response: token ids, shape [T].
+        end: token ids of ``</think>``, shape [E].
+
+    Returns:
+        T where it never stands: a response that never stops thinking has no answer.
+    """
+    if len(response) < len(end) or not len(end):
+        return len(response)
+    windows = np.lib.stride_tricks.sliding_window_view(response, len(end))
+    hits = np.flatnonzero((windows == end).all(axis=1))
+    return int(hits[-1]) + len(end) if len(hits) else len(response)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from algorithms.trajectory import JUDGED, is_correct
+from services.replay_records import TRAIN
 
 
 def rollout_figures(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -30,10 +31,19 @@ def rollout_figures(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "positive_ratio": float((rewards > 0).mean()),
         "reward_mean": float(rewards.mean()),
         "entropy_sampled": float(sum(s["entropy_sum"] for s in summaries) / max(1, tokens)),
+        "routed": _routed(summaries),
         "zero_advantage_groups": sum(bool(s["zero_advantage"]) for s in summaries),
         "generated_tokens": int(tokens),
         "verdicts": dict(Counter(verdicts)),
     }
+
+
+def _routed(summaries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return samples trained for compression and for accuracy: the counts of figure 3a."""
+    counts = {"compress": 0, "accuracy": 0}
+    for s in summaries:
+        counts[s["route"]] += sum(d == TRAIN for d in s["dispositions"])
+    return counts
 
 
 _LEARNER_FIGURES = (
@@ -42,6 +52,7 @@ _LEARNER_FIGURES = (
     "mismatch_abs_mean",
     "mismatch_kl",
     "clip_ratio",
+    "reference_kl",
     "loss",
     "grad_norm",
     "updates",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from algorithms.losses import policy_loss
-from algorithms.mismatch import mismatch
+from algorithms.losses import LossStats, policy_loss
+from algorithms.policy_loss_settings import PolicyLoss
+from algorithms.token_emphasis import emphasis, entropy_threshold
 from services.learning.deepspeed_config import deepspeed_config
 from services.learning.policy_model import PolicyModel, load_policy
 from services.learning.samples import Batch, ScoredResponse, Update, collate, shard
+from services.learning.tally import Tally
 from services.spec.job import LearnerSpec
 
 
@@ -24,39 +26,16 @@ class NonFiniteLoss(RuntimeError):
     """The loss or the gradient is not a finite number; this policy must not be used."""
 
 
-@dataclass
-class Tally:
-    """Sums over tokens, added over ranks at the end of a step."""
+@dataclass(frozen=True)
+class Measured:
+    """A sequence of T tokens before the first gradient of a step."""
 
-    sums: dict[str, float] = field(default_factory=dict)
-
-    def add(self, name: str, value: float | Tensor) -> None:
-        self.sums[name] = self.sums.get(name, 0.0) + float(value)
-
-    def reduced(self, device: torch.device) -> dict[str, float]:
-        """Return the sums over all ranks. Collective: every rank must call it.
-
-        Args:
-            device: one that the process group can reduce on.
-        """
-        sums = [self.sums.get(n, 0.0) for n in _KEYS]
-        total = torch.tensor(sums, dtype=torch.float64, device=device)
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            dist.all_reduce(total)
-        return dict(zip(_KEYS, total.tolist(), strict=True))
-
-
-_KEYS = (
-    "tokens",
-    "entropy",
-    "entropy_untempered",
-    "mismatch_tokens",
-    "mismatch_abs",
-    "mismatch_k3",
-    "trained_tokens",
-    "clipped_tokens",
-    "loss",
-)
+    logprob: Tensor
+    """[T] under the policy, at the sampling temperature."""
+    entropy: Tensor
+    """[T] likewise, in nats."""
+    reference: Tensor
+    """[T] log-probabilities under the base model; zeros where the loss does not ask."""
 
 
 class PolicyLearner:
@@ -66,6 +45,8 @@ class PolicyLearner:
         import deepspeed
 
         self.spec = spec
+        self._model_path = model_path
+        self._reference: PolicyModel | None = None
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         model = load_policy(model_path, getattr(torch, spec.dtype), spec.logprob_chunk)
@@ -92,12 +73,12 @@ class PolicyLearner:
         """
         self._set_learning_rate(learning_rate)
         tally, norms, skipped = Tally(), list[float](), 0
-        old = self._before_step(updates, temperature, tally)
+        measured = self._before_step(updates, temperature, tally)
         for i, update in enumerate(updates):
             if update.empty:
                 skipped += 1
             else:
-                norms.append(self._update(i, update, temperature, tally, old))
+                norms.append(self._update(i, update, temperature, tally, measured))
         sums = tally.reduced(self.engine.device)
         tokens = max(1.0, sums["tokens"])
         seen = max(1.0, sums["mismatch_tokens"])
@@ -109,6 +90,7 @@ class PolicyLearner:
             "mismatch_abs_mean": sums["mismatch_abs"] / seen,
             "mismatch_kl": sums["mismatch_k3"] / seen,
             "clip_ratio": sums["clipped_tokens"] / trained,
+            "reference_kl": sums["reference_k3"] / trained,
             "loss": sums["loss"] / max(1, len(norms)),
             "grad_norm": sum(norms) / len(norms) if norms else 0.0,
             "updates": float(len(norms)),
@@ -118,52 +100,72 @@ class PolicyLearner:
 
     def _before_step(
         self, updates: Sequence[Update], temperature: float, tally: Tally
-    ) -> dict[int, Tensor]:
-        """Measure what no update will see before its first gradient.
+    ) -> dict[int, Measured]:
+        """Measure what no update will see before its first gradient, by ``id`` of the sequence.
 
         Sequences that carry no gradient are scored here, so that entropy is a mean over every
-        sampled token. With ``old_logprobs = "recomputed"`` all sequences are, and their
-        log-probabilities become the denominator of the ratio.
+        sampled token, and so are those whose loss looks at the entropy or at a reference. With
+        ``old_logprobs = "recomputed"`` all sequences are, and their log-probabilities become the
+        denominator of the ratio.
         """
         recompute = self.spec.old_logprobs == "recomputed"
-        chosen = [s for u in updates for s in u.sequences if recompute or not s.has_gradient]
-        old: dict[int, Tensor] = {}
+        chosen = [
+            s
+            for u in updates
+            for s in u.sequences
+            if recompute or not s.has_gradient or s.loss.needs_measuring
+        ]
+        found: dict[int, Measured] = {}
         with torch.no_grad():
             for sequences, muted in self._micro_batches(chosen):
                 batch = collate(sequences, muted=muted).to(self.engine.device)
                 logprob, entropy, untempered = self._score(batch, temperature)
                 if muted:
                     continue
-                _tally_entropy(tally, entropy, untempered)
-                _tally_mismatch(tally, logprob, batch.behaviour_logprobs)
-                if recompute:
-                    counts = [len(s.response) for s in sequences]
-                    for s, lp in zip(sequences, logprob.split(counts), strict=True):
-                        old[id(s)] = lp
-        return old
+                tally.add_entropy(entropy, untempered)
+                tally.add_mismatch(logprob, batch.behaviour_logprobs)
+                reference = self._reference_logprobs(sequences, batch, temperature)
+                counts = [len(s.response) for s in sequences]
+                columns = (logprob.split(counts), entropy.split(counts), reference.split(counts))
+                for s, lp, h, ref in zip(sequences, *columns, strict=True):
+                    found[id(s)] = Measured(lp, h, ref)
+        return found
+
+    def _reference_logprobs(
+        self, sequences: Sequence[ScoredResponse], batch: Batch, temperature: float
+    ) -> Tensor:
+        """Return log-probabilities [N] under the base model; zeros where no loss asks for them."""
+        if not any(s.has_gradient and s.loss.needs_reference for s in sequences):
+            return torch.zeros_like(batch.behaviour_logprobs)
+        if self._reference is None:
+            dtype = getattr(torch, self.spec.dtype)
+            model = load_policy(self._model_path, dtype, self.spec.logprob_chunk)
+            self._reference = model.to(self.engine.device).requires_grad_(False).eval()
+        scored: tuple[Tensor, Tensor, Tensor] = self._reference(
+            batch.input_ids, batch.positions, batch.targets, temperature
+        )
+        return scored[0]
 
     def _update(
-        self, index: int, update: Update, temperature: float, tally: Tally, old: dict[int, Tensor]
+        self,
+        index: int,
+        update: Update,
+        temperature: float,
+        tally: Tally,
+        measured: dict[int, Measured],
     ) -> float:
         """Accumulate one mini-batch's gradient over micro-batches and step once."""
-        plan = self._micro_batches([s for s in update.sequences if s.has_gradient])
+        trained = [s for s in update.sequences if s.has_gradient]
+        thresholds = self._thresholds(trained, measured)
+        plan = self._micro_batches(trained)
         for i, (sequences, muted) in enumerate(plan):
             batch = collate(sequences, muted=muted).to(self.engine.device)
             self.engine.set_gradient_accumulation_boundary(i == len(plan) - 1)
-            logprob, entropy, untempered = self._score(batch, temperature)
-            denominator = (
-                torch.cat([old[id(s)] for s in sequences])
-                if old and not muted
-                else batch.behaviour_logprobs
+            logprob, entropy, untempered = self._score(
+                batch, temperature, any(s.loss.entropy_coefficient for s in sequences)
             )
-            loss, stats = policy_loss(
-                logprob,
-                denominator,
-                batch.advantages,
-                batch.weights,
-                update.clip_low,
-                update.clip_high,
-            )
+            known = [] if muted else [measured.get(id(s)) for s in sequences]
+            loss, stats = self._loss(sequences, batch, logprob, entropy, known, thresholds)
             self._check_finite(loss.detach(), f"loss of update {index + 1}")
             # DeepSpeed averages gradients over ranks; the weights already normalise over all.
             self.engine.backward(loss * self.world)
@@ -171,10 +173,12 @@ class PolicyLearner:
                 tally.add("loss", loss.detach())
                 tally.add("trained_tokens", len(logprob))
                 tally.add("clipped_tokens", stats.clipped)
-                if not old:
-                    _tally_entropy(tally, entropy, untempered)
-                if index == 0 and not old:
-                    _tally_mismatch(tally, logprob, batch.behaviour_logprobs)
+                tally.add("reference_k3", stats.reference_k3_sum)
+                new = torch.tensor([m is None for m in known], device=logprob.device)
+                fresh = new[batch.sequence]
+                tally.add_entropy(entropy.detach()[fresh], untempered[fresh])
+                if index == 0:
+                    tally.add_mismatch(logprob.detach()[fresh], batch.behaviour_logprobs[fresh])
         # Without ZeRO DeepSpeed reports no norm, but whole gradients are at hand before the step.
         whole = self._gradient_norm() if self.spec.zero_stage == 0 else None
         self.engine.step()
@@ -182,13 +186,74 @@ class PolicyLearner:
         self._check_finite(norm, f"gradient norm of update {index + 1}")
         return norm
 
+    def _loss(
+        self,
+        sequences: Sequence[ScoredResponse],
+        batch: Batch,
+        logprob: Tensor,
+        entropy: Tensor,
+        known: Sequence[Measured | None],
+        thresholds: dict[PolicyLoss, float],
+    ) -> tuple[Tensor, LossStats]:
+        """Return the loss of a micro-batch: the sum over the surrogates its sequences feed."""
+        counts = [len(s.response) for s in sequences]
+        denominator, reference, weights = batch.behaviour_logprobs, None, batch.weights
+        if self.spec.old_logprobs == "recomputed" and known:
+            denominator = torch.cat([m.logprob for m in known if m is not None])
+        total, stats = torch.zeros((), device=logprob.device), LossStats()
+        settings = list(dict.fromkeys(s.loss for s in sequences))
+        for loss in settings:
+            mine = torch.tensor([s.loss == loss for s in sequences], device=logprob.device)
+            tokens = mine[batch.sequence]
+            weight = torch.where(tokens, weights, 0.0)
+            if loss.needs_measuring and known:
+                blank = [torch.zeros(c, device=logprob.device) for c in counts]
+                pick = [m.entropy if m else b for m, b in zip(known, blank, strict=True)]
+                weight = weight * emphasis(
+                    torch.cat(pick), thresholds.get(loss), loss.high_entropy_weight
+                )
+                pick = [m.reference if m else b for m, b in zip(known, blank, strict=True)]
+                reference = torch.cat(pick)
+            elif loss.needs_reference:
+                reference = torch.zeros_like(logprob)
+            part, found = policy_loss(
+                loss,
+                logprob,
+                denominator,
+                batch.advantages,
+                weight,
+                batch.sequence,
+                entropy if loss.entropy_coefficient else None,
+                reference,
+            )
+            total, stats = total + part, stats + found
+        return total, stats
+
+    def _thresholds(
+        self, sequences: Sequence[ScoredResponse], measured: dict[int, Measured]
+    ) -> dict[PolicyLoss, float]:
+        """Return, for each loss that tells tokens apart by entropy, where high entropy begins:
+        over the trained tokens of the mini-batch on all ranks."""
+        found = {}
+        for loss in dict.fromkeys(s.loss for s in sequences if s.loss.high_entropy_weight != 1):
+            mine = [measured[id(s)].entropy for s in sequences if s.loss == loss and id(s) in measured]
+            parts: list[Any] = [torch.cat(mine).cpu() if mine else torch.zeros(0)]
+            if self.world > 1:
+                parts = [None] * self.world
+                own = torch.cat(mine).cpu() if mine else torch.zeros(0)
+                dist.all_gather_object(parts, own)
+            found[loss] = entropy_threshold(torch.cat(parts), loss.high_entropy_share)
+        return found
+
     def _gradient_norm(self) -> float:
         grads = [p.grad for p in self.engine.module.parameters() if p.grad is not None]
         return float(torch.nn.utils.get_total_norm(grads))
 
-    def _score(self, batch: Batch, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
+    def _score(
+        self, batch: Batch, temperature: float, entropy_gradient: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
         return self.engine(  # type: ignore[no-any-return]
-            batch.input_ids, batch.positions, batch.targets, temperature
+            batch.input_ids, batch.positions, batch.targets, temperature, entropy_gradient
         )
 
     def _micro_batches(
@@ -251,17 +316,3 @@ class PolicyLearner:
         folder.mkdir(parents=True, exist_ok=True)
         model.lm.save_pretrained(folder, state_dict=dict(weights), safe_serialization=True)
         tokenizer.save_pretrained(folder)
-
-
-def _tally_entropy(tally: Tally, entropy: Tensor, untempered: Tensor) -> None:
-    tally.add("tokens", len(entropy))
-    tally.add("entropy", entropy.double().sum())
-    tally.add("entropy_untempered", untempered.double().sum())
-
-
-def _tally_mismatch(tally: Tally, logprob: Tensor, behaviour: Tensor) -> None:
-    """Behaviour against learner, before any gradient of the step."""
-    found = mismatch(behaviour, logprob, torch.ones_like(logprob, dtype=torch.bool))
-    tally.add("mismatch_tokens", found.tokens)
-    tally.add("mismatch_abs", found.abs_sum)
-    tally.add("mismatch_k3", found.k3_sum)

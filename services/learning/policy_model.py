@@ -25,7 +25,12 @@ class PolicyModel(nn.Module):
         self.head = ChunkedHead(lm.get_output_embeddings().weight, chunk)
 
     def forward(
-        self, input_ids: Tensor, positions: Tensor, targets: Tensor, temperature: float
+        self,
+        input_ids: Tensor,
+        positions: Tensor,
+        targets: Tensor,
+        temperature: float,
+        entropy_gradient: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Score the response tokens of a right-padded batch.
 
@@ -36,13 +41,14 @@ class PolicyModel(nn.Module):
                 scored.
             targets: [N] those next tokens.
             temperature: the one the tokens were sampled at.
+            entropy_gradient: whether the entropy carries gradient too.
 
         Returns:
             log-probability [N] (with gradient), entropy [N] at ``temperature`` and at 1, in nats.
         """
         hidden = self.lm.model(input_ids=input_ids, use_cache=False).last_hidden_state
         picked = hidden.flatten(0, 1).index_select(0, positions)
-        logprob, entropy, untempered = self.head(picked, targets, temperature)
+        logprob, entropy, untempered = self.head(picked, targets, temperature, entropy_gradient)
         return logprob, entropy, untempered
 
 

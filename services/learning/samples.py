@@ -8,11 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from torch import Tensor
 
-from algorithms.batching import micro_batches, token_weights
+from algorithms.batching import micro_batches, split_updates, token_weights
+from algorithms.policy_loss_settings import PolicyLoss
 from algorithms.scoring import ScoredGroup
+from algorithms.stage import UpdateUnit
 from algorithms.trajectory import TrajectoryGroup
+
+
+_LOSS: TypeAdapter[PolicyLoss] = TypeAdapter(PolicyLoss)
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,10 @@ class ScoredResponse:
     advantage: float
     weight: float
     """Weight of each of its tokens in the loss."""
+    has_gradient: bool
+    """Whether training on it can change anything."""
+    loss: PolicyLoss
+    """The surrogate it feeds."""
     slot: int
     """Place in its update by length; ``slot % world`` is the rank that always handles it."""
 
@@ -33,36 +43,43 @@ class ScoredResponse:
         """Prompt and response together."""
         return len(self.prompt) + len(self.response)
 
-    @property
-    def has_gradient(self) -> bool:
-        """Whether training on it can change anything."""
-        return self.weight * self.advantage != 0
-
 
 @dataclass(frozen=True)
 class Update:
-    """Sequences of one mini-batch and the loss settings stamped on them."""
+    """Sequences of one mini-batch."""
 
     sequences: tuple[ScoredResponse, ...]
-    clip_low: float
-    clip_high: float
     empty: bool
     """No sequence carries a gradient: the update is skipped and counted."""
 
 
-def build_update(groups: Sequence[tuple[TrajectoryGroup, ScoredGroup]]) -> Update:
-    """Weigh the sequences of one mini-batch.
+Pair = tuple[TrajectoryGroup, ScoredGroup]
 
-    Raises:
-        ValueError: the groups were scored under different loss settings.
-    """
-    settings = {(s.clip_low, s.clip_high, s.aggregation, s.normaliser) for _, s in groups}
-    if len(settings) != 1:
-        raise ValueError(f"one mini-batch mixes loss settings: {sorted(settings)}")
+
+def build_updates(
+    groups: Sequence[Pair], unit: UpdateUnit, per_update: int, seed: int
+) -> list[Update]:
+    """Cut a rollout batch into mini-batches of prompts, or of sequences, and weigh each."""
+    if unit == "prompts":
+        return [build_update(part) for part in split_updates(groups, per_update, seed)]
+    members = [(g, i) for g, (t, _) in enumerate(groups) for i in range(t.size)]
+    updates = []
+    for part in split_updates(members, per_update, seed):
+        chosen: dict[int, list[int]] = {}
+        for group, member in part:
+            chosen.setdefault(group, []).append(member)
+        updates.append(
+            build_update([(groups[g][0].select(m), groups[g][1].select(m)) for g, m in chosen.items()])
+        )
+    return updates
+
+
+def build_update(groups: Sequence[Pair]) -> Update:
+    """Weigh the sequences of one mini-batch."""
     weights = token_weights([s for _, s in groups], np.concatenate([t.lengths for t, _ in groups]))
     totals = np.concatenate([t.lengths + len(t.prompt_ids) for t, _ in groups])
     slots = np.argsort(np.argsort(totals, kind="stable"), kind="stable")
-    rows = [(t, s, g) for t, s in groups for g in range(t.size)]
+    rows = [(t, s, _LOSS.validate_python(s.loss), g) for t, s in groups for g in range(t.size)]
     sequences = [
         ScoredResponse(
             prompt=t.prompt_ids,
@@ -70,12 +87,13 @@ def build_update(groups: Sequence[tuple[TrajectoryGroup, ScoredGroup]]) -> Updat
             behaviour_logprobs=t.behaviour_logprobs[t.offsets[g] : t.offsets[g + 1]],
             advantage=float(s.advantages[g]),
             weight=float(weight),
+            has_gradient=bool(weight) and bool(s.has_gradient[g]),
+            loss=loss,
             slot=int(slot),
         )
-        for (t, s, g), weight, slot in zip(rows, weights.weight, slots, strict=True)
+        for (t, s, loss, g), weight, slot in zip(rows, weights.weight, slots, strict=True)
     ]
-    first = groups[0][1]
-    return Update(tuple(sequences), first.clip_low, first.clip_high, weights.empty)
+    return Update(tuple(sequences), weights.empty)
 
 
 @dataclass(frozen=True)
@@ -94,6 +112,8 @@ class Batch:
     """[N]"""
     weights: Tensor
     """[N]; all zero in a batch that only keeps ranks in step."""
+    sequence: Tensor
+    """[N] row of the token's sequence."""
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch with every tensor on ``device``."""
@@ -123,6 +143,7 @@ def collate(sequences: Sequence[ScoredResponse], *, muted: bool = False) -> Batc
         ),
         advantages=per_token[:, 0].contiguous(),
         weights=per_token[:, 1].contiguous(),
+        sequence=torch.arange(len(sequences)).repeat_interleave(counts),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from algorithms.trajectory import FinishReason, TrajectoryGroup
+from algorithms.trajectory import FinishReason, TrajectoryGroup, think_length
 from services import weights
 from services.numerics import make_reproducible
 from services.rollout.request import Decoding, RolloutRequest
@@ -56,6 +56,9 @@ class RolloutEngine:
             disable_log_stats=True,
         )
         self._tokenizer = self._llm.get_tokenizer()
+        self._think_end = np.asarray(
+            self._tokenizer.encode("</think>", add_special_tokens=False), dtype=np.int32
+        )
         self._context: int = self._llm.model_config.max_model_len
 
     def generate(
@@ -147,6 +150,7 @@ class RolloutEngine:
             response_ids=np.concatenate(ids),
             behaviour_logprobs=logprobs,
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            think_lengths=np.array([think_length(i, self._think_end) for i in ids], np.int64),
             finish_reasons=tuple(_finish(o.finish_reason) for o in outputs),
             texts=tuple(o.text for o in outputs),
             policy_version=self.version,

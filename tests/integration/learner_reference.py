@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from algorithms.objectives import Compress
-from algorithms.scoring import ScoredGroup, score_group
+from algorithms.scoring import ScoredGroup
 from algorithms.shaping import exponential
 from algorithms.trajectory import Judgement, TrajectoryGroup
 

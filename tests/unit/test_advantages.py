@@ -7,13 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from algorithms.advantages import absolute, group_relative
+from algorithms.advantages import absolute, relative
 
 rewards_of = hnp.arrays(np.float32, st.integers(2, 12), elements=st.floats(-2, 2, width=32))
 
 
 def everyone(rewards):
     return np.ones(len(rewards), dtype=np.bool_)
+
+
+def group_relative(rewards, included, eps=1e-6):
+    return relative([rewards], [included], "group", eps)[0]
 
 
 def test_absolute_is_beta_times_reward():
@@ -76,3 +80,27 @@ def test_fewer_than_two_included_give_zero(kept):
     rewards = np.array([1.0, 0.0, 0.0], dtype=np.float32)
     included = np.arange(3) < kept
     assert (group_relative(rewards, included) == 0).all()
+
+
+def test_a_batch_of_one_group_is_a_group():
+    rewards, mask = np.array([0.0, 1.0, 2.0], np.float32), np.array([True, True, False])
+    expected = group_relative(rewards, mask)
+    for normalisation in ("batch", "group-mean-batch-std"):
+        np.testing.assert_allclose(relative([rewards], [mask], normalisation)[0], expected)
+
+
+def test_group_mean_with_batch_deviation():
+    """Groups (0, 2) and (10, 10): centred -1, 1, 0, 0; unbiased deviation sqrt(2 / 3)."""
+    rewards = [np.array([0, 2], np.float32), np.array([10, 10], np.float32)]
+    masks = [np.array([True, True])] * 2
+    first, second = relative(rewards, masks, "group-mean-batch-std")
+    np.testing.assert_allclose(first, [-((3 / 2) ** 0.5), (3 / 2) ** 0.5], rtol=1e-5)
+    assert (second == 0).all()
+
+
+def test_batch_mean_is_over_included_responses_of_all_groups():
+    rewards = [np.array([0, 99], np.float32), np.array([2, 4], np.float32)]
+    masks = [np.array([True, False]), np.array([True, True])]
+    first, second = relative(rewards, masks, "batch")
+    np.testing.assert_allclose(first, [-1, 0], rtol=1e-5)  # 0, 2, 4: mean 2, deviation 2
+    np.testing.assert_allclose(second, [0, 1], atol=1e-5)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from algorithms.batching import micro_batches, split_updates, token_weights
 from algorithms.objectives import Compress, Explore
-from algorithms.scoring import score_group
-from tests.unit.trajectories import judge, make_group
+
+from tests.unit.trajectories import judge, make_group, score_group
 
 VERDICTS = ("correct", "incorrect", "unparsable", "timeout", "error")
 mini_batches = st.lists(

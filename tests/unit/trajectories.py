@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from algorithms.scoring import score_groups
 from algorithms.trajectory import Judgement, TrajectoryGroup
 
 
-def make_group(lengths, finished=None, group_id="compression/1/q"):
+def make_group(lengths, finished=None, group_id="compression/1/q", think=None):
     """A group with responses of the given lengths; tokens and log-probabilities are zero."""
     total = sum(lengths)
     finished = [True] * len(lengths) if finished is None else finished
@@ -17,6 +18,7 @@ def make_group(lengths, finished=None, group_id="compression/1/q"):
         response_ids=np.zeros(total, dtype=np.int32),
         behaviour_logprobs=np.zeros(total, dtype=np.float32),
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        think_lengths=np.array(lengths if think is None else think, dtype=np.int64),
         finish_reasons=tuple("stop" if f else "length" for f in finished),
         texts=("",) * len(lengths),
         policy_version=0,
@@ -27,3 +29,8 @@ def make_group(lengths, finished=None, group_id="compression/1/q"):
 def judge(*verdicts, well_formed=True):
     """One judgement for each verdict."""
     return tuple(Judgement(v, "test", well_formed) for v in verdicts)
+
+
+def score_group(objective, group, judgements):
+    """Score a batch of this one group."""
+    return score_groups(objective, [group], [judgements])[0]
