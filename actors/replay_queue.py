@@ -140,7 +140,8 @@ class ReplayQueue:
     async def put_work(self, item: dict[str, Any]) -> None:
         """Queue an item: ``work_id``, ``kind`` and whatever the learner needs.
 
-        An item with ``groups`` (ids) is handed out with a lease on them. Putting an item again changes nothing.
+        An item with ``groups`` (ids) is handed out with a lease on them. Putting an item again
+        changes nothing.
 
         Raises:
             LedgerError: a group named is not ready.

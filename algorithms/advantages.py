@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Float64
 
 from algorithms.arrays import Array
 from algorithms.objectives import Normalisation
@@ -59,6 +59,6 @@ def relative(
     return advantages
 
 
-def _deviation(values: np.ndarray) -> float | None:  # type: ignore[type-arg]
+def _deviation(values: Float64[Array, " _"]) -> float | None:
     """Return the unbiased deviation, None for fewer than two values."""
     return float(values.std(ddof=1)) if len(values) > 1 else None

@@ -73,6 +73,4 @@ class CispoLoss(_Loss):
     clip_high: float = Field(default=0.28, gt=0)
 
 
-PolicyLoss = Annotated[
-    PpoLoss | ReinforceLoss | GspoLoss | CispoLoss, Field(discriminator="ratio")
-]
+PolicyLoss = Annotated[PpoLoss | ReinforceLoss | GspoLoss | CispoLoss, Field(discriminator="ratio")]

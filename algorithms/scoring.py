@@ -68,8 +68,9 @@ class ScoredGroup:
     def has_gradient(self) -> Bool[Array, " G"]:
         """Responses that pull on the weights: those with an advantage, and with a KL or entropy
         term every one that enters the loss."""
-        terms = self.loss["kl_coefficient"] or self.loss["entropy_coefficient"]
-        return self.trained & ((self.advantages != 0) | bool(terms))
+        terms = bool(self.loss["kl_coefficient"] or self.loss["entropy_coefficient"])
+        pulled: Bool[Array, " G"] = self.trained & ((self.advantages != 0) | terms)
+        return pulled
 
     def select(self, members: Sequence[int]) -> ScoredGroup:
         """Return the group with some of its responses only."""

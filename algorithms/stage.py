@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from algorithms.objectives import Compress, Objective
 from algorithms.strict import Strict
 
-
 UpdateUnit = Literal["prompts", "sequences"]
 
 

@@ -236,7 +236,9 @@ class PolicyLearner:
         over the trained tokens of the mini-batch on all ranks."""
         found = {}
         for loss in dict.fromkeys(s.loss for s in sequences if s.loss.high_entropy_weight != 1):
-            mine = [measured[id(s)].entropy for s in sequences if s.loss == loss and id(s) in measured]
+            mine = [
+                measured[id(s)].entropy for s in sequences if s.loss == loss and id(s) in measured
+            ]
             parts: list[Any] = [torch.cat(mine).cpu() if mine else torch.zeros(0)]
             if self.world > 1:
                 parts = [None] * self.world

@@ -17,7 +17,6 @@ from algorithms.scoring import ScoredGroup
 from algorithms.stage import UpdateUnit
 from algorithms.trajectory import TrajectoryGroup
 
-
 _LOSS: TypeAdapter[PolicyLoss] = TypeAdapter(PolicyLoss)
 
 
@@ -69,7 +68,9 @@ def build_updates(
         for group, member in part:
             chosen.setdefault(group, []).append(member)
         updates.append(
-            build_update([(groups[g][0].select(m), groups[g][1].select(m)) for g, m in chosen.items()])
+            build_update(
+                [(groups[g][0].select(m), groups[g][1].select(m)) for g, m in chosen.items()]
+            )
         )
     return updates
 

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from algorithms.objectives import Compress
-from algorithms.scoring import ScoredGroup
-from algorithms.shaping import exponential
+from algorithms.scoring import ScoredGroup, score_groups
+from algorithms.shaping import shape
 from algorithms.trajectory import Judgement, TrajectoryGroup
 
 TEMPERATURE, LEARNING_RATE = 0.7, 1e-3
@@ -57,6 +57,7 @@ def make_groups(model: Qwen2ForCausalLM) -> list[tuple[TrajectoryGroup, ScoredGr
             response_ids=response,
             behaviour_logprobs=behaviour.astype(np.float32),
             offsets=offsets,
+            think_lengths=lengths,
             finish_reasons=("stop", "stop", "stop"),
             texts=("", "", ""),
             policy_version=0,
@@ -64,7 +65,7 @@ def make_groups(model: Qwen2ForCausalLM) -> list[tuple[TrajectoryGroup, ScoredGr
         )
         verdicts = ["correct", "correct", "incorrect" if g % 2 else "correct"]
         judged = [Judgement(v, "test", True) for v in verdicts]  # type: ignore[arg-type]
-        out.append((group, score_group(OBJECTIVE, group, judged)))
+        out.append((group, *score_groups(OBJECTIVE, [group], [judged])))
     return out
 
 
@@ -94,7 +95,7 @@ def reference_weights(folder: Path, updates: int) -> dict[str, torch.Tensor]:
                     continue
                 logprob = reference_logprobs(model, t.prompt_ids, t.response_ids[a:b])
                 ratio = (logprob - torch.from_numpy(t.behaviour_logprobs[a:b])).exp()
-                advantage = float(exponential(np.array([b - a]), 40, 0.1)[0])
+                advantage = float(shape("exponential", np.array([b - a]), 40, 0.1)[0])
                 surrogate = torch.minimum(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage)
                 loss = loss - surrogate.mean() / (3 * len(half))
         optimizer.zero_grad()

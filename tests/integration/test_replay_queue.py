@@ -69,8 +69,8 @@ def fill(queue: Any, *ids: str) -> None:
     )
 
 
-def train_item(work_id: int, *updates: list[str]) -> dict[str, Any]:
-    return {"kind": "train", "work_id": work_id, "updates": list(updates), "temperature": 0.6}
+def train_item(work_id: int, *groups: str) -> dict[str, Any]:
+    return {"kind": "train", "work_id": work_id, "groups": list(groups), "temperature": 0.6}
 
 
 def counts(generated: int, trained: int, excluded: int, in_flight: int) -> dict[str, Any]:
@@ -84,13 +84,9 @@ def counts(generated: int, trained: int, excluded: int, in_flight: int) -> dict[
 
 def test_work_carries_the_references_of_its_groups_and_training_is_counted(queue: Any):
     fill(queue, "a", "b", "c")
-    call(queue.put_work, train_item(1, ["c", "a"], ["b"]))
+    call(queue.put_work, train_item(1, "c", "a", "b"))
     item = call(queue.next_work, "learner", 5.0)
-    assert (item["kind"], item["updates"], item["temperature"]) == (
-        "train",
-        [["c", "a"], ["b"]],
-        0.6,
-    )
+    assert (item["kind"], item["groups"], item["temperature"]) == ("train", ["c", "a", "b"], 0.6)
     for group_id in "abc":
         trajectory, scores = item["refs"][group_id]
         assert isinstance(trajectory, ray.ObjectRef)
@@ -123,7 +119,7 @@ def test_waits_end_by_themselves_and_wake_early(queue: Any):
 def test_items_come_in_order_and_once(queue: Any):
     fill(queue, "a")
     items = [
-        train_item(1, ["a"]),
+        train_item(1, "a"),
         {"kind": "checkpoint", "work_id": 2, "folder": "x"},
         {"kind": "stop", "work_id": -1},
     ]
@@ -139,7 +135,7 @@ def test_items_come_in_order_and_once(queue: Any):
 def test_an_expired_lease_goes_to_a_successor_and_the_late_answer_is_refused(hasty_queue: Any):
     queue = hasty_queue
     fill(queue, "a")
-    call(queue.put_work, train_item(1, ["a"]))
+    call(queue.put_work, train_item(1, "a"))
     slow = call(queue.next_work, "slow", 5.0)
     assert call(queue.next_work, "successor", 0.1) is None
     successor = call(queue.next_work, "successor", 5.0)
@@ -156,7 +152,7 @@ def test_an_expired_lease_goes_to_a_successor_and_the_late_answer_is_refused(has
 
 def test_a_late_answer_counts_while_nobody_has_taken_over(hasty_queue: Any):
     fill(hasty_queue, "a")
-    call(hasty_queue.put_work, train_item(1, ["a"]))
+    call(hasty_queue.put_work, train_item(1, "a"))
     call(hasty_queue.next_work, "slow", 5.0)
     time.sleep(0.8)
     assert call(hasty_queue.complete_work, 1, {})
@@ -166,7 +162,7 @@ def test_a_late_answer_counts_while_nobody_has_taken_over(hasty_queue: Any):
 
 def test_a_learner_that_starts_over_gets_its_item_again_at_once(queue: Any):
     fill(queue, "a")
-    call(queue.put_work, train_item(1, ["a"]))
+    call(queue.put_work, train_item(1, "a"))
     first = call(queue.next_work, "learner", 5.0)
     again = call(queue.next_work, "learner", 1.0)
     assert (again["work_id"], again["refs"].keys()) == (1, first["refs"].keys())
@@ -177,7 +173,7 @@ def test_a_learner_that_starts_over_gets_its_item_again_at_once(queue: Any):
 
 def test_a_failed_item_trains_nothing(queue: Any):
     fill(queue, "a")
-    call(queue.put_work, train_item(1, ["a"]))
+    call(queue.put_work, train_item(1, "a"))
     call(queue.next_work, "learner", 5.0)
     call(queue.complete_work, 1, {"error": "loss is not finite", "where": "here"})
     assert call(queue.wait_result, 1, 5.0)["error"] == "loss is not finite"
@@ -187,22 +183,22 @@ def test_a_failed_item_trains_nothing(queue: Any):
 
 def test_groups_ended_before_delivery_are_left_out(queue: Any):
     fill(queue, "a", "b")
-    call(queue.put_work, train_item(1, ["a"], ["b"]))
+    call(queue.put_work, train_item(1, "a", "b"))
     call(queue.exclude, ["a"], "cancelled")
     item = call(queue.next_work, "learner", 5.0)
-    assert (item["updates"], item["dropped"], set(item["refs"])) == ([["b"]], ["a"], {"b"})
+    assert (item["groups"], item["dropped"], set(item["refs"])) == (["b"], ["a"], {"b"})
 
 
 def test_work_on_groups_that_are_not_ready_is_refused(queue: Any):
     call(queue.admit_all, [("a", 2, "compression", 0)])
     with pytest.raises(Exception, match="is generating"):
-        call(queue.put_work, train_item(1, ["a"]))
+        call(queue.put_work, train_item(1, "a"))
     assert call(queue.next_work, "learner", 0.3) is None
 
 
 def test_accounting_survives_the_actor(queue: Any):
     fill(queue, "a", "b")
-    call(queue.put_work, train_item(1, ["a"]))
+    call(queue.put_work, train_item(1, "a"))
     call(queue.next_work, "learner", 5.0)
     call(queue.complete_work, 1, {})
     state = call(queue.state_dict)
@@ -224,6 +220,7 @@ def trajectory(group_id: str, texts: list[str]) -> TrajectoryGroup:
         response_ids=np.arange(4 * n, dtype=np.int32),
         behaviour_logprobs=np.full(4 * n, -0.5, dtype=np.float32),
         offsets=np.arange(0, 4 * n + 1, 4, dtype=np.int64),
+        think_lengths=np.full(n, 4),
         finish_reasons=("stop",) * (n - 1) + ("length",),
         texts=tuple(texts),
         policy_version=0,

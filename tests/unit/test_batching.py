@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from algorithms.batching import micro_batches, split_updates, token_weights
 from algorithms.objectives import Compress, Explore
-
 from tests.unit.trajectories import judge, make_group, score_group
 
 VERDICTS = ("correct", "incorrect", "unparsable", "timeout", "error")
@@ -146,7 +145,7 @@ def test_split_shuffles_by_seed():
     assert [len(u) for u in first] == [16] * 4
     assert first != split_updates(groups, 16, (7, 2))
     assert first[0] != tuple(range(16))
-    with pytest.raises(ValueError, match="prompts_per_update is 0"):
+    with pytest.raises(ValueError, match="per_update is 0"):
         split_updates(groups, 0, 0)
 
 

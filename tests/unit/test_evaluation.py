@@ -64,6 +64,7 @@ def test_a_right_box_in_a_truncated_response_is_not_a_correct_answer() -> None:
         response_ids=np.zeros(4, np.int32),
         behaviour_logprobs=np.zeros(0, np.float32),
         offsets=np.array([0, 2, 4]),
+        think_lengths=np.array([1, 2]),
         finish_reasons=("stop", "length"),
         texts=("a", "b"),
         policy_version=0,

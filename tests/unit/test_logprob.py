@@ -191,3 +191,24 @@ def test_no_tokens_is_not_an_error():
 def test_impossible_settings_are_refused(temperature, chunk, match):
     with pytest.raises(ValueError, match=match):
         token_logprob_entropy(*problem(2, 3, 2), temperature, chunk)
+
+
+@pytest.mark.parametrize("temperature", [0.6, 1.0, 1.7])
+def test_the_entropy_carries_its_gradient_when_asked(temperature):
+    torch.manual_seed(1)
+    hidden = torch.randn(7, 5, dtype=torch.float64)
+    weight = torch.randn(11, 5, dtype=torch.float64)
+    targets = torch.randint(0, 11, (7,))
+    pull = torch.randn(7, dtype=torch.float64)
+    h, w = hidden.clone().requires_grad_(), weight.clone().requires_grad_()
+    logp = (h @ w.t() / temperature).log_softmax(-1)
+    entropy = -(logp.exp() * logp).sum(-1)
+    expected = torch.autograd.grad(
+        (pull * entropy).sum() - logp.gather(1, targets[:, None]).sum(), (h, w)
+    )
+    h32, w32 = hidden.float().requires_grad_(), weight.float().requires_grad_()
+    logprob, got, untempered = token_logprob_entropy(h32, w32, targets, temperature, 3, True)
+    assert not untempered.requires_grad
+    found = torch.autograd.grad((pull.float() * got).sum() - logprob.sum(), (h32, w32))
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a.double(), b, atol=1e-5, rtol=1e-5)

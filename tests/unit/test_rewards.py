@@ -12,9 +12,10 @@ VERDICTS = ("correct", "incorrect", "unparsable", "timeout", "error")
 
 
 def facts(*rows):
-    """Rows of (verdict, length, finished, well_formed)."""
+    """Rows of (verdict, length, finished, well_formed); half of each length is thinking."""
     verdict, length, finished, well_formed = zip(*rows, strict=True)
-    return ResponseFacts(verdict, np.array(length), np.array(finished), np.array(well_formed))
+    length = np.array(length)
+    return ResponseFacts(verdict, length, length // 2, np.array(finished), np.array(well_formed))
 
 
 any_rows = st.lists(
@@ -127,4 +128,32 @@ def test_explore_reward_is_the_sum_of_its_components(rows):
 
 def test_facts_of_different_sizes_are_refused():
     with pytest.raises(ValueError, match="differ in size"):
-        ResponseFacts(("correct",) * 2, np.array([1]), np.array([True]), np.array([True]))
+        ResponseFacts(("correct",) * 2, *[np.array([1])] * 2, *[np.array([True])] * 2)
+
+
+@pytest.mark.parametrize(("what", "measured"), [("response", 80), ("think", 40), ("answer", 40)])
+def test_compress_shapes_the_length_it_is_told_to_measure(what, measured):
+    objective = Compress(length_clip=100, r=0.25, measured_length=what, shaping="linear")
+    rewards = compress_rewards(objective, facts(("correct", 80, True, True))).reward
+    assert rewards.tolist() == pytest.approx([1 - 0.75 * measured / 100])
+
+
+def test_the_clip_sees_the_whole_response_whatever_the_shaping_measures():
+    objective = Compress(length_clip=100, measured_length="answer")
+    assert compress_rewards(objective, facts(("correct", 101, True, True))).reward.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("form", "unit", "length", "reward"),
+    [
+        ("linear", 1024, 4096 + 512, -0.125),
+        ("stepwise", 1024, 4096 + 1023, 0.0),
+        ("stepwise", 1024, 4096 + 1024, -0.25),
+        ("stepwise", 1000, 4096 + 1024, -0.25),
+        ("linear", 1000, 4096 + 500, -0.125),
+    ],
+)
+def test_explore_length_reward_is_linear_or_in_steps(form, unit, length, reward):
+    objective = Explore(length_form=form, length_unit=unit)
+    parts = explore_rewards(objective, facts(("correct", length, True, True))).components
+    assert parts["length"].tolist() == pytest.approx([reward])

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from services.learning.samples import ScoredResponse, collate, shard
+from algorithms.objectives import Compress, Entangled
+from algorithms.policy_loss_settings import PpoLoss
+from algorithms.scoring import ScoredGroup, score_groups
+from algorithms.trajectory import TrajectoryGroup
+from services.learning.samples import (
+    ScoredResponse,
+    build_update,
+    build_updates,
+    collate,
+    shard,
+)
+from tests.unit.trajectories import judge, make_group
 
 
 def response(length: int, slot: int, *, prompt: int = 3, weight: float = 0.5) -> ScoredResponse:
@@ -16,6 +27,8 @@ def response(length: int, slot: int, *, prompt: int = 3, weight: float = 0.5) ->
         behaviour_logprobs=np.full(length, -0.1, dtype=np.float32),
         advantage=2.0,
         weight=weight,
+        has_gradient=True,
+        loss=PpoLoss(),
         slot=slot,
     )
 
@@ -56,6 +69,42 @@ def test_nothing_to_do_is_no_micro_batch() -> None:
     assert shard([], 0, 2, 100) == []
 
 
+def scored_batch() -> list[tuple[TrajectoryGroup, ScoredGroup]]:
+    groups = [make_group([10 + i, 20 + i, 30 + i], group_id=f"g{i}") for i in range(4)]
+    judged = [judge("correct", "incorrect", "correct")] * 4
+    return list(zip(groups, score_groups(Compress(), groups, judged), strict=True))
+
+
 def test_a_sequence_without_advantage_or_weight_has_no_gradient() -> None:
-    assert response(3, 0).has_gradient
-    assert not response(3, 0, weight=0.0).has_gradient
+    update = build_update(scored_batch())
+    assert [s.has_gradient for s in update.sequences] == [True, False, True] * 4
+
+
+def test_mini_batches_of_prompts_keep_groups_together() -> None:
+    updates = build_updates(scored_batch(), "prompts", 2, seed=3)
+    assert [len(u.sequences) for u in updates] == [6, 6]
+    lengths = sorted(len(s.response) for u in updates for s in u.sequences)
+    assert lengths == sorted(n + i for i in range(4) for n in (10, 20, 30))
+
+
+def test_mini_batches_of_sequences_cut_across_groups() -> None:
+    updates = build_updates(scored_batch(), "sequences", 4, seed=3)
+    assert [len(u.sequences) for u in updates] == [4, 4, 4]
+    lengths = sorted(len(s.response) for u in updates for s in u.sequences)
+    assert lengths == sorted(n + i for i in range(4) for n in (10, 20, 30))
+    for update in updates:  # each is normalised by its own four sequences
+        for s in update.sequences:
+            if s.has_gradient:
+                assert s.weight == pytest.approx(1 / (4 * len(s.response)))
+    again = build_updates(scored_batch(), "sequences", 4, seed=3)
+    assert [len(s.response) for s in again[0].sequences] == [
+        len(s.response) for s in updates[0].sequences
+    ]
+
+
+def test_each_sequence_keeps_the_loss_it_was_stamped_with() -> None:
+    groups = [make_group([10, 20]), make_group([10, 20])]
+    judged = [judge("correct", "correct"), judge("incorrect", "incorrect")]
+    scored = score_groups(Entangled(), groups, judged)
+    update = build_update(list(zip(groups, scored, strict=True)))
+    assert [getattr(s.loss, "clip_high", None) for s in update.sequences] == [0.2] * 2 + [0.28] * 2

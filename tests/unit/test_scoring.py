@@ -138,7 +138,10 @@ def test_a_term_of_its_own_pulls_where_the_advantage_is_zero(term, pulls):
 
 
 def test_a_selection_keeps_what_belongs_to_its_responses():
-    group, judged = make_group([10, 20, 30], think=[5, 15, 25]), judge("correct", "incorrect", "error")
+    group, judged = (
+        make_group([10, 20, 30], think=[5, 15, 25]),
+        judge("correct", "incorrect", "error"),
+    )
     scored = score_group(Explore(), group, judged)
     part, responses = scored.select([2, 0]), group.select([2, 0])
     assert part.verdicts == ("error", "correct")

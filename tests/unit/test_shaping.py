@@ -18,8 +18,12 @@ def test_values_at_the_ends_and_in_the_middle():
 def test_published_table_of_defaults():
     # METHOD 1.5: f at 512, 1024, 2048, 4096 for L = 4096.
     lengths = np.array([512, 1024, 2048, 4096])
-    np.testing.assert_allclose(shape("exponential", lengths, 4096, 0.1), [0.75, 0.56, 0.32, 0.10], atol=5e-3)
-    np.testing.assert_allclose(shape("exponential", lengths, 4096, 0.5), [0.92, 0.84, 0.71, 0.50], atol=5e-3)
+    np.testing.assert_allclose(
+        shape("exponential", lengths, 4096, 0.1), [0.75, 0.56, 0.32, 0.10], atol=5e-3
+    )
+    np.testing.assert_allclose(
+        shape("exponential", lengths, 4096, 0.5), [0.92, 0.84, 0.71, 0.50], atol=5e-3
+    )
 
 
 @given(st.integers(1, 10_000), st.floats(0.01, 0.99), st.data())
