@@ -36,7 +36,7 @@ class _Loss(Strict):
 class PpoLoss(_Loss):
     """``max(-A r, -A clip(r, 1 - low, 1 + high))`` for each token (Schulman et al. 2017, eq. 7)."""
 
-    ratio: Literal["ppo"] = "ppo"
+    type: Literal["ppo"] = "ppo"
     clip_low: float = Field(default=0.2, gt=0, lt=1)
     """The ratio is clipped below at ``1 - clip_low``."""
     clip_high: float = Field(default=0.2, gt=0)
@@ -49,13 +49,13 @@ class PpoLoss(_Loss):
 class ReinforceLoss(_Loss):
     """``-A log pi`` for each token: no ratio, as E4 and E7 are written on policy."""
 
-    ratio: Literal["reinforce"] = "reinforce"
+    type: Literal["reinforce"] = "reinforce"
 
 
 class GspoLoss(_Loss):
     """PPO's clip on the sequence ratio ``s = exp(mean_t log r_t)`` (Zheng et al. 2025, GSPO)."""
 
-    ratio: Literal["gspo"] = "gspo"
+    type: Literal["gspo"] = "gspo"
     high_entropy_weight: float = Field(default=1.0, gt=0, le=1)
     """As elsewhere, but above 0: the ratio is a mean over every token of the sequence."""
     clip_low: float = Field(default=3e-4, gt=0, lt=1)
@@ -67,10 +67,10 @@ class CispoLoss(_Loss):
     """``-sg(clip(r, 1 - low, 1 + high)) A log pi``: clipped tokens keep a gradient (MiniMax-M1,
     eq. 4 and 5), so rare connectors are not silenced by the clip."""
 
-    ratio: Literal["cispo"] = "cispo"
+    type: Literal["cispo"] = "cispo"
     clip_low: float | None = Field(default=None, gt=0, lt=1)
     """Unset: no lower bound, as in MiniMax-M1."""
     clip_high: float = Field(default=0.28, gt=0)
 
 
-PolicyLoss = Annotated[PpoLoss | ReinforceLoss | GspoLoss | CispoLoss, Field(discriminator="ratio")]
+PolicyLoss = Annotated[PpoLoss | ReinforceLoss | GspoLoss | CispoLoss, Field(discriminator="type")]

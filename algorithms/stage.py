@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from algorithms.objectives import Compress, Objective
+from algorithms.objectives import Compress, Entangled, Objective
 from algorithms.strict import Strict
 
 UpdateUnit = Literal["prompts", "sequences"]
@@ -49,6 +49,13 @@ class Stage(Strict):
     on_entry: Literal["drop", "train"] = "drop"
     """What becomes of samples caught in flight when this stage begins: dropped and counted, or
     trained under the objective that drew them before the switch."""
+
+    @property
+    def length_clip(self) -> int | None:
+        """L of the stage; None where nothing is clipped."""
+        if isinstance(self.objective, Entangled):
+            return self.objective.compress.length_clip
+        return self.objective.length_clip if isinstance(self.objective, Compress) else None
 
     @property
     def update_unit(self) -> UpdateUnit:

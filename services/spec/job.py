@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from algorithms.objectives import Compress
 from algorithms.stage import Stage
 from algorithms.strict import Strict
 
@@ -155,14 +154,6 @@ class JobSpec(Strict):
                 f"({longest:g}): a learner still within its time would lose its batch"
             )
         return self
-
-    @property
-    def length_clip(self) -> int | None:
-        """L of the first compression stage, if there is one."""
-        return next(
-            (s.objective.length_clip for s in self.stages if isinstance(s.objective, Compress)),
-            None,
-        )
 
     @property
     def total_steps(self) -> int:

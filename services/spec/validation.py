@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from algorithms.objectives import Compress
+from algorithms.objectives import Entangled
 from services.builtin import UnknownBuiltin, resolve_path
 from services.datasets import DataError, load_questions
 from services.model_folder import ModelError, ModelFacts, inspect_model
@@ -87,11 +87,11 @@ def _context_problems(spec: JobSpec, facts: ModelFacts, context: int | None) -> 
         return
     remedy = f"lower it below the model's context of {context} tokens, which holds the prompt too"
     for index, stage in enumerate(spec.stages):
-        if isinstance(stage.objective, Compress) and stage.objective.length_clip >= context:
+        if stage.length_clip is not None and stage.length_clip >= context:
+            part = ["compress"] if isinstance(stage.objective, Entangled) else []
             yield Problem(
-                pointer(["stages", index, "objective", "length_clip"]),
-                f"the length clip of {stage.objective.length_clip} tokens is never reached; "
-                + remedy,
+                pointer(["stages", index, "objective", *part, "length_clip"]),
+                f"the length clip of {stage.length_clip} tokens is never reached; " + remedy,
             )
         if stage.sampling.max_tokens >= context:
             yield Problem(

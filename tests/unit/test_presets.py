@@ -114,9 +114,48 @@ def test_r_outside_its_range(r):
     assert str(r) in found["/stages/0/objective/r"]
 
 
-def test_group_size_one_with_a_group_relative_objective():
-    found = problems({"stages": {"exploration": {"sampling": {"group_size": 1}}}})
+@pytest.mark.parametrize("objective", [{}, {"objective": {"type": "entangled"}}])
+def test_group_size_one_with_a_group_relative_objective(objective):
+    found = problems({"stages": {"exploration": {"sampling": {"group_size": 1}, **objective}}})
     assert "at least 2" in found["/stages/1/sampling/group_size"]
+
+
+@pytest.mark.parametrize(
+    ("objective", "where", "says"),
+    [
+        ({"type": "squash"}, "/type", "'compress', 'explore', 'entangled'"),
+        ({"type": "compress", "shaping": "square"}, "/shaping", "'exponential', 'linear'"),
+        ({"type": "compress", "measured_length": "words"}, "/measured_length", "'think'"),
+        ({"type": "explore", "loss": {"type": "trpo"}}, "/loss/type", "'ppo', 'reinforce'"),
+        ({"type": "explore", "loss": {"clip_low": 0.1}}, "/loss/type", "required"),
+        ({"type": "explore", "loss": {"type": "reinforce", "clip_low": 0.1}}, "/loss/clip_low", ""),
+        (
+            {"type": "explore", "loss": {"type": "gspo", "high_entropy_weight": 0}},
+            "/loss/high_entropy_weight",
+            "greater than 0",
+        ),
+        (
+            {"type": "entangled", "explore": {"normalisation": "batch"}},
+            "/explore/normalisation",
+            "must be 'group'",
+        ),
+    ],
+)
+def test_an_objective_that_makes_no_sense_is_refused_where_it_does_not(objective, where, says):
+    found = problems({"stages": {"exploration": {"objective": objective}}})
+    assert list(found) == [f"/stages/1/objective{where}"]
+    assert says in found[f"/stages/1/objective{where}"]
+
+
+def test_mini_batches_of_sequences_must_divide_the_step():
+    found = problems({"stages": {"compression": {"sequences_per_update": 100}}})
+    assert "256 sequences" in found["/stages/0/sequences_per_update"]
+    stage = resolve("tiny-cpu", {"stages": {"compression": {"sequences_per_update": 16}}}).stages[0]
+    assert (stage.update_unit, stage.items_per_update, stage.updates_per_step) == (
+        "sequences",
+        16,
+        16,
+    )
 
 
 def test_group_size_one_is_fine_with_an_absolute_advantage():

@@ -63,7 +63,7 @@ def test_the_loss_settings_of_the_objective_ride_on_the_group():
     scored = score_group(objective, make_group([10]), judge("correct"))
     assert (scored.normaliser, scored.aggregation) == ("positives", "token-mean")
     assert (scored.loss["clip_low"], scored.loss["clip_high"]) == (0.1, 0.3)
-    assert scored.loss["ratio"] == "ppo"
+    assert scored.loss["type"] == "ppo"
     explored = score_group(Explore(), make_group([10, 10]), judge("correct", "incorrect"))
     assert (explored.normaliser, explored.aggregation) == ("all", "token-mean")
     assert (explored.loss["clip_low"], explored.loss["clip_high"]) == (0.2, 0.28)

@@ -209,3 +209,11 @@ def test_workers_that_just_fit(check):
 
 def test_a_cluster_of_unknown_size_is_not_held_against_the_job(check):
     assert check({"generator": {"workers": 1000}}, cluster=None) == {}
+
+
+def test_the_clip_inside_an_entangled_objective_is_checked_too(check):
+    objective = {"type": "entangled", "compress": {"length_clip": CONTEXT}}
+    found = check(
+        {"stages": [{"name": "all", "objective": objective, "sampling": {"max_tokens": 64}}]}
+    )
+    assert list(found) == ["/stages/0/objective/compress/length_clip"]
