@@ -31,7 +31,7 @@ def long_prompts(
     through in milliseconds, without one being loaded.
 
     Raises:
-        OSError, ValueError: the tokenizer in ``model`` cannot be loaded.
+        Exception: whatever the tokenizer in ``model`` fails with.
     """
     tokenizer: Any = None
     found = []

@@ -63,8 +63,12 @@ def _data_problems(spec: JobSpec, model: Path | None, context: int | None) -> It
             continue
         try:
             long = long_prompts(model, questions, spec.data.prompt_suffix, context)
-        except (OSError, ValueError) as error:
-            yield Problem("/model/path", f"the tokenizer cannot be loaded ({error}); save it again")
+        except Exception as error:  # a damaged tokenizer fails in any way there is
+            yield Problem(
+                "/model/path",
+                f"the tokenizer cannot be used ({type(error).__name__}: {error}); save it again "
+                "with tokenizer.save_pretrained",
+            )
             return
         if long:
             worst = max(long, key=lambda p: p.tokens)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 
 import pytest
 
+from services.builtin import resolve_path
 from services.presets.registry import resolve
 from services.spec.validation import ClusterSize, find_problems
 
@@ -25,8 +27,10 @@ def model(tmp_path):
     folder.mkdir()
     config = {"model_type": "qwen2", "max_position_embeddings": CONTEXT}
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer.json").write_text("{}")
-    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"}))
+    shipped = resolve_path("builtin:tiny-reasoner")
+    shutil.copy(shipped / "tokenizer.json", folder)
+    template = (shipped / "chat_template.jinja").read_text()
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}))
     write_safetensors(folder / "model.safetensors")
     return folder
 
@@ -157,6 +161,14 @@ def test_prompts_that_fill_the_context(check, tmp_path):
     assert "1 of 2 prompts" in found["/data/path"]
     assert "'b'" in found["/data/path"]
     assert "generator.max_model_len" in found["/data/path"]
+
+
+def test_a_damaged_tokenizer_is_found_where_it_is_needed(check, model, tmp_path):
+    (model / "tokenizer.json").write_text("{}")
+    data = tmp_path / "long.jsonl"
+    data.write_text(json.dumps({"question": "1 + 2" * 400, "answer": "3"}) + "\n")
+    found = check({"data": {"path": str(data)}})
+    assert "tokenizer cannot be used" in found["/model/path"]
 
 
 def test_the_length_clip_must_fit_the_context(check):
