@@ -18,6 +18,7 @@ from services.learning.samples import build_update
 from services.spec.job import LearnerSpec
 from tests.integration.learner_reference import (
     LEARNING_RATE,
+    OBJECTIVES,
     TEMPERATURE,
     make_groups,
     write_weights,
@@ -37,7 +38,8 @@ def rank_main(rank: int, config: dict[str, Any]) -> None:
     for zero in config["stages"]:
         spec = LearnerSpec.model_validate({**config["spec"], "zero_stage": zero})
         learner = PolicyLearner(Path(config["model"]), spec)
-        groups = make_groups(Qwen2ForCausalLM.from_pretrained(config["model"]))
+        model = Qwen2ForCausalLM.from_pretrained(config["model"])
+        groups = make_groups(model, OBJECTIVES[config["objective"]])
         updates = [build_update(groups[:2]), build_update(groups[2:])]
         result = learner.train_step(updates, temperature=TEMPERATURE, learning_rate=LEARNING_RATE)
         named = learner.named_weights()

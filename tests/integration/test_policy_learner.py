@@ -15,8 +15,8 @@ from transformers import Qwen2ForCausalLM
 from tests.integration.learner_reference import reference_weights, save_small_model
 
 ROOT = Path(__file__).parents[2]
-STAGES = {1: (0, 3), 2: (0, 1, 2, 3)}
-"""ZeRO stages tried at each world size."""
+CASES = [("compress", 1, (0, 3)), ("compress", 2, (0, 1, 2, 3)), ("mixed", 2, (0, 3))]
+"""Objective, world size and the ZeRO stages tried there."""
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +26,16 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("world", list(STAGES))
+@pytest.mark.parametrize(("objective", "world", "stages"), CASES)
 def test_learner_makes_the_same_step_as_plain_pytorch(
-    small_model: Path, tmp_path: Path, world: int
+    small_model: Path, tmp_path: Path, objective: str, world: int, stages: tuple[int, ...]
 ) -> None:
     config = {
         "model": str(small_model),
         "out": str(tmp_path),
         "world": world,
-        "stages": STAGES[world],
+        "stages": stages,
+        "objective": objective,
         "spec": {"micro_batch_tokens": 64, "logprob_chunk": 16},
     }
     subprocess.run(
@@ -43,9 +44,9 @@ def test_learner_makes_the_same_step_as_plain_pytorch(
         timeout=280,
         cwd=ROOT,
     )
-    expected = reference_weights(small_model, updates=2)
+    expected = reference_weights(small_model, 2, objective)
     start = dict(Qwen2ForCausalLM.from_pretrained(small_model).named_parameters())
-    for zero in STAGES[world]:
+    for zero in stages:
         result = json.loads((tmp_path / f"zero-{zero}.json").read_text())
         assert result["mismatch_abs_mean"] < 1e-5
         assert result["updates"] == 2
