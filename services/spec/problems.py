@@ -62,7 +62,7 @@ def _problem(error: Mapping[str, Any], model: type[BaseModel], data: Any) -> Pro
     if kind == "value_error":
         # Our own validators open with the field they mean, relative to the model they stand on.
         here = _owner(model, path, tags)
-        named = re.match(r"[a-z_]+(\.[a-z_]+)*", message)
+        named = re.match(r"[a-z_]+(\.[a-z_]+|\.\d+)*", message)
         if here and named and named[0].split(".")[0] in here.model_fields:
             path = [*path, *named[0].split(".")]
         detail = message
@@ -129,7 +129,9 @@ def _owner(
         field = current.model_fields.get(part) if current else None
         if field is None:
             return None
-        current = _choose(list(_models(field.annotation)), tags.get(index + 1))
+        # The tag of a list's entry stands behind the entry's index.
+        entry = index + 1 < len(path) and isinstance(path[index + 1], int)
+        current = _choose(list(_models(field.annotation)), tags.get(index + 1 + entry))
     return current
 
 
