@@ -303,7 +303,9 @@ class StageMachine:
     def _target_reached(self) -> bool:
         return self._target is not None and self._target.holds
 
-    def _end_job(self, cause: Cause, evidence: Evidence, rollback_to: int | None = None) -> Decision:
+    def _end_job(
+        self, cause: Cause, evidence: Evidence, rollback_to: int | None = None
+    ) -> Decision:
         self._finished = True
         self._requested = None
         self._closing = None if cause == "accuracy_guard" else (self._position, self._guard)

@@ -138,7 +138,10 @@ class ProgressView:
         if not progress:
             since = duration(time.time() - float(self.job["created_at"]))
             return Text(f"waiting for the driver for {since}", style="dim")
-        parts = [f"step {progress.get('step', 0)} of {progress.get('total_steps', '?')}"]
+        most = "at most " if _may_end_sooner(self.job["spec"]) else ""
+        parts = [f"step {progress.get('step', 0)} of {most}{progress.get('total_steps', '?')}"]
+        if cycles := self.job["spec"].get("cycles"):
+            parts.append(f"cycle {progress.get('cycle', 1)} of at most {cycles['max_cycles']}")
         if self.job["state"] != "succeeded":
             parts.append(f"now: {progress.get('phase', 'starting')}")
             if progress.get("eta_seconds") is not None:
@@ -190,7 +193,12 @@ class ProgressView:
         return [float(v) * figure.scale for v in found if v is not None]
 
 
-def step_line(record: Mapping[str, Any], total_steps: int) -> str:
+def _may_end_sooner(spec: Mapping[str, Any]) -> bool:
+    """Whether the job's number of steps is only a bound."""
+    return bool(spec.get("cycles")) or any(s.get("until") or s.get("guard") for s in spec["stages"])
+
+
+def step_line(record: Mapping[str, Any], total_steps: str) -> str:
     """One step as one line, for logs."""
     parts = [f"{record.get('stage', '?')} step {record['step']} of {total_steps}"]
     for figure in _FIGURES:

@@ -61,8 +61,8 @@ class JobCollector(Collector):
         yield "laconic_job_info", 1, (job.name, job.preset or "")
         for state in STATES:
             yield "laconic_job_state", int(state == job.state), (state,)
-        for stage in job.spec.stages:
-            yield "laconic_job_phase", int(stage.name == progress.get("stage")), (stage.name,)
+        for index, stage in enumerate(job.spec.stages):
+            yield "laconic_job_phase", int(index == progress.get("stage_index")), (stage.name,)
         yield "laconic_job_attempt", job.attempt, ()
         yield "laconic_job_step", step, ()
         yield "laconic_job_target_steps", total, ()

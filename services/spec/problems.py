@@ -46,7 +46,15 @@ def parse_spec(data: Any) -> JobSpec:
 
 def problems_of(error: ValidationError, model: type[BaseModel], data: Any) -> list[Problem]:
     """Translate pydantic's objections to ``data``, a would-be ``model``."""
-    return [_problem(dict(e), model, data) for e in error.errors(include_url=False)]
+    errors = error.errors(include_url=False)
+    return [_problem(dict(e), model, data) for e in errors if not _echo(dict(e))]
+
+
+def _echo(error: Mapping[str, Any]) -> bool:
+    """Whether a list is called too short only because its entries were objected to."""
+    if error["type"] != "too_short":
+        return False
+    return len(error["input"]) >= int(error["ctx"]["min_length"])
 
 
 def pointer(parts: Iterable[str | int]) -> str:
