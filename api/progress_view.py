@@ -118,15 +118,18 @@ class ProgressView:
         current = int(progress.get("stage_index", -1))
         finished = self.job["state"] == "succeeded"
         table = Table.grid(padding=(0, 2))
+        suffix = f".{progress['cycle']}" if progress.get("cycle", 1) > 1 else ""
         for index, stage in enumerate(self.job["spec"]["stages"]):
-            total = int(stage["steps"])
-            done = total if finished or index < current else 0
+            label, total = f"{stage['name']}{suffix}", int(stage["steps"])
+            ended = finished or index < current
+            # A stage may have ended before its steps were used up.
+            done = self._recorded(label) or total if ended else 0
             if index == current and not finished:
                 done = min(int(progress.get("stage_step", 0)), total)
             style = "bold" if index == current and not finished else "dim"
             table.add_row(
-                Text(str(stage["name"]), style=style),
-                ProgressBar(total=total, completed=done, width=30),
+                Text(label, style=style),
+                ProgressBar(total=total, completed=total if ended else done, width=30),
                 Text(f"step {done} of {total}", style=style),
             )
         return table
@@ -186,6 +189,9 @@ class ProgressView:
                 for e in self._events
             )
         )
+
+    def _recorded(self, label: str) -> int:
+        return sum(r.get("stage") == label for r in self._steps.values())
 
     def _values(self, figure: _Figure) -> list[float]:
         records = (self._steps[s] for s in sorted(self._steps))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,7 @@ def collect(store: JobStore, folder: JobFolder, job_id: str) -> ReportData:
         machine=_machine(events),
         evaluations={label: compare(e, base) for label, e in raw.items()},
         steps=steps,
-        stages=_stage_spans(record.spec, steps),
+        stages=_stage_spans(record.spec, steps, raw.keys()),
         wall_seconds=_wall_seconds(
             steps, [*raw.values(), *_midway(events)], _running_seconds(events, record)
         ),
@@ -157,9 +157,12 @@ def _machine(events: Sequence[EventRecord]) -> dict[str, Any]:
     return {**describe_machine(), "recorded_by": "report"}
 
 
-def _stage_spans(spec: JobSpec, steps: Sequence[Mapping[str, Any]]) -> list[StageSpan]:
+def _stage_spans(
+    spec: JobSpec, steps: Sequence[Mapping[str, Any]], evaluated: Collection[str]
+) -> list[StageSpan]:
     """The stages of every cycle that has begun."""
-    begun = max((s.get("cycle", 1) for s in steps), default=1)
+    seen = {s["stage"] for s in steps}.union(evaluated)
+    begun = max((o.cycle for o in spec.schedule if o.label in seen), default=1)
     spans = []
     for occurrence in (o for o in spec.schedule if o.cycle <= begun):
         stage, label = occurrence.stage, occurrence.label
