@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import ray
 
+from actors.generation import generate
 from actors.roles import Roles
 from actors.waiting import Waiter
 from algorithms.trajectory import Judgement, TrajectoryGroup
 from services.datasets import Question
 from services.evaluation import evaluation_requests, question_records, save_evaluation, summarise
 from services.home import JobFolder
-from services.rollout.request import Decoding, RolloutRequest
 from services.spec.job import JobSpec
-
-Generate = Callable[[list[RolloutRequest], Decoding], list[dict[str, Any]]]
 
 
 class Evaluator:
@@ -35,14 +32,16 @@ class Evaluator:
         self._roles, self._waiter = roles, waiter
         self._questions = questions
 
-    def run(self, label: str, step: int, version: int, generate: Generate) -> dict[str, Any]:
+    def run(self, label: str, step: int, version: int) -> dict[str, Any]:
         """Evaluate the policy the generators hold; write and return the record."""
         assert self._spec.evaluation is not None
         started = time.monotonic()
         requests, decoding = evaluation_requests(
             self._spec.evaluation, self._questions, self._spec.data.prompt_suffix, self._spec.seed
         )
-        refs = [r["ref"][0] for r in generate(requests, decoding)]
+        patience = self._spec.generator.timeout_seconds
+        answers = generate(self._roles.generators, self._waiter, patience, requests, decoding)
+        refs = [r["ref"][0] for r in answers]
         groups = [TrajectoryGroup.from_columns(c) for c in ray.get(refs, timeout=120)]
         judgements = iter(self._judge(groups))
         records = [

@@ -50,7 +50,12 @@ class LearnerLoop:
             if item["kind"] == "stop":
                 self._complete(item, {})
                 return
-            handle = {"train": self._train, "publish": self._publish, "checkpoint": self._save}
+            handle = {
+                "train": self._train,
+                "publish": self._publish,
+                "checkpoint": self._save,
+                "load": self._load,
+            }
             try:
                 result = handle[item["kind"]](item)
             except Exception as e:
@@ -127,6 +132,11 @@ class LearnerLoop:
         if self.learner.world > 1:
             dist.barrier()
         return {"folder": str(folder)}
+
+    def _load(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Go back to the weights and the optimiser of a checkpoint, as a new policy version."""
+        self.learner.load(Path(item["folder"]) / "learner")
+        return self._publish(item)
 
 
 def _where(error: Exception) -> str:

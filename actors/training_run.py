@@ -6,13 +6,17 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
-
-import ray
+from typing import Any
 
 from actors.evaluator import Evaluator
+from actors.generation import generate
+from actors.learner_work import LearnerWork
 from actors.roles import Roles
+from actors.rollback import roll_back
+from actors.run_journal import RunJournal
 from actors.waiting import Waiter
+from algorithms.guard_watch import EvaluationOutcome
+from algorithms.schedule import Occurrence
 from algorithms.stage import Stage
 from algorithms.stage_machine import Decision, StageMachine, StepOutcome
 from services.checkpoints import Checkpoint, CheckpointStore, link_tree
@@ -26,18 +30,6 @@ from services.step_record import EtaEstimate, learner_figures, rollout_figures
 
 class StageSwitched(Exception):
     """The samples of the step under way were dropped because another stage begins."""
-
-
-class RunJournal(Protocol):
-    """What the run tells the outside and hears from it; the driver is one."""
-
-    def event(self, kind: str, message: str, data: dict[str, Any]) -> None: ...
-
-    def metrics(self, step: int, record: dict[str, Any]) -> None: ...
-
-    def progress(self, progress: dict[str, Any]) -> None: ...
-
-    def poll_commands(self) -> None: ...
 
 
 class TrainingRun:
@@ -56,14 +48,14 @@ class TrainingRun:
     ) -> None:
         self.job_id, self.spec, self.paths = job_id, spec, paths
         self.roles, self.waiter, self.journal = roles, waiter, journal
-        self.machine = StageMachine(spec.stages)
+        self.machine = StageMachine(spec.stages, spec.cycles)
         self.stream = PromptStream(questions, spec.seed)
         self.checkpoints = CheckpointStore(paths.checkpoints)
         self.evaluator = Evaluator(spec, paths, roles, waiter, held_out)
+        self.learners = LearnerWork(roles.replay, waiter, spec.learner.timeout_seconds)
         self.version = 0
         self.eta = EtaEstimate()
         self.seconds: dict[str, float] = {}
-        self._work_id = 0
         self._optimizer_stage: str | None = None
         self._boundary: dict[str, Any] = {}
         self._uncheckpointed = 0
@@ -81,7 +73,7 @@ class TrainingRun:
             "stream": self.stream.state_dict(),
             "replay": replay,
             "version": self.version,
-            "work_id": self._work_id,
+            "work_id": self.learners.last_id,
             "optimizer_stage": self._optimizer_stage,
             "unevaluated": self._unevaluated,
         }
@@ -91,7 +83,7 @@ class TrainingRun:
         state = checkpoint.state
         self.machine.load_state_dict(state["machine"])
         self.stream.load_state_dict(state["stream"])
-        self._work_id = state["work_id"]
+        self.learners.last_id = state["work_id"]
         self._optimizer_stage = state["optimizer_stage"]
         self._unevaluated, self._restored = state["unevaluated"], checkpoint
         load = self.roles.replay.load_state_dict.remote(state["replay"])
@@ -108,7 +100,7 @@ class TrainingRun:
         if not resumed:
             self._evaluate("base")
         self._enter("sync")
-        self._work(
+        self.learners.do(
             {"kind": "publish", "version": self.version},
             f"{self.spec.learner.workers} learner(s) to start and publish their policy",
         )
@@ -119,6 +111,11 @@ class TrainingRun:
         while not self.machine.finished:
             self._boundary = self.state()
             if decision := self.machine.apply_request():
+                self._after(decision)
+                continue
+            if self._evaluation_due() and (
+                decision := self._evaluate(f"{self.machine.current.label}.midway")
+            ):
                 self._after(decision)
                 continue
             try:
@@ -133,7 +130,9 @@ class TrainingRun:
     def _after(self, decision: Decision) -> None:
         """Act on a decision: evaluate and checkpoint a stage that ended, prepare the next."""
         if decision.kind == "stay":
-            if self._uncheckpointed >= self.spec.checkpoint.every_steps:
+            due = self._uncheckpointed >= self.spec.checkpoint.every_steps
+            best = self.machine.global_step in self.machine.rollback_steps
+            if due or (best and self._uncheckpointed):
                 self.checkpoint()
             return
         self.journal.event(
@@ -144,16 +143,37 @@ class TrainingRun:
             {"from": decision.stage, "to": decision.to, "cause": decision.cause}
             | {"evidence": dict(decision.evidence)},
         )
+        self._roll_back(decision)
         if decision.to and self.machine.stage.data == "restart":
             self.stream.restart()
         self._unevaluated = decision.stage
         self._conclude(decision.stage, self.checkpoint())
 
-    def _conclude(self, stage: str, checkpoint: Checkpoint) -> None:
+    def _conclude(self, label: str, checkpoint: Checkpoint) -> None:
         """Keep and evaluate the policy a stage ended with; a resume does it if this did not."""
-        link_tree(checkpoint.model, self.paths.model(stage))
-        self._evaluate(stage)
+        link_tree(checkpoint.model, self.paths.model(label))
+        verdict = self._evaluate(label)
+        if verdict is not None and self._roll_back(verdict):
+            # Model and evaluation of this label are those of the policy that is kept.
+            link_tree(self.checkpoint().model, self.paths.model(label))
+            self._evaluate(label)
         self._unevaluated = None
+
+    def _roll_back(self, decision: Decision) -> bool:
+        """Bring back the weights a decision asks for; return whether that was done.
+
+        Nothing else goes back: the samples trained since are trained, the prompts are used, and the
+        policy counts as a new version. The caller writes a checkpoint next; until then the phase
+        keeps a stop from saving these weights with the state of before.
+        """
+        if decision.rollback_to is None:
+            return False
+        with self._timed("checkpoint"):
+            version = self.version + 1
+            done = roll_back(decision, version, self.checkpoints, self.learners, self.journal)
+            if done:
+                self._set_version(version)
+        return done
 
     def checkpoint(self) -> Checkpoint:
         """Write a checkpoint of the last complete step."""
@@ -170,19 +190,20 @@ class TrainingRun:
         if not (self._uncheckpointed or requested):
             return None
         if requested:
-            self._boundary["machine"]["requested"] = requested.name
+            self._boundary["machine"]["requested"] = requested.label
         return self._write_checkpoint()
 
     def _write_checkpoint(self) -> Checkpoint:
         step = self._boundary["machine"]["global_step"]
         folder = self.checkpoints.begin(step)
         try:
-            self._work({"kind": "checkpoint", "folder": str(folder)}, "the learners to checkpoint")
+            item = {"kind": "checkpoint", "folder": str(folder)}
+            self.learners.do(item, "the learners to checkpoint")
             checkpoint = self.checkpoints.seal(folder, step, self._boundary)
         except Exception:
             shutil.rmtree(folder, ignore_errors=True)  # a full disk needs the room
             raise
-        removed = self.checkpoints.prune(self.spec.checkpoint.keep)
+        removed = self.checkpoints.prune(self.spec.checkpoint.keep, self.machine.rollback_steps)
         self._uncheckpointed = 0
         self.journal.event(
             "checkpoint", f"checkpoint of step {step}", {"step": step, "removed": removed}
@@ -193,15 +214,16 @@ class TrainingRun:
 
     def _step(self) -> Decision:
         """Run one rollout batch through every role and count it."""
-        stage, step = self.machine.stage, self.machine.global_step + 1
+        current, step = self.machine.current, self.machine.global_step + 1
+        stage = current.stage
         started = time.monotonic()
         self.seconds = {}
-        requests = self._requests(stage, step)
+        requests = self._requests(current, step)
         ids = [r.group_id for r in requests]
-        groups = self._roll_out(stage, requests)
+        groups = self._roll_out(current, requests)
         summaries = self._verify(stage, groups)
         self._drop_if_switching(ids)
-        result = self._train(stage, step, ids)
+        result = self._train(current, step, ids)
         self.seconds["train"] = result["train_seconds"]
         self.seconds["sync"] = result["sync_seconds"]
         self._uncheckpointed += 1
@@ -210,7 +232,8 @@ class TrainingRun:
         left = self.machine.total_steps - step
         record = {
             "step": step,
-            "stage": stage.name,
+            "stage": current.label,
+            "cycle": current.cycle,
             "stage_step": self.machine.stage_step + 1,
             "policy_version": self.version,
             "time": time.time(),
@@ -225,25 +248,27 @@ class TrainingRun:
         record["tokens_per_second"] = record["generated_tokens"] / total
         self.journal.metrics(step, record)
         figures = {k: v for k, v in record.items() if isinstance(v, int | float)}
-        return self.machine.observe(StepOutcome(stage.name, step, figures))
+        return self.machine.observe(StepOutcome(current.label, step, figures))
 
-    def _requests(self, stage: Stage, step: int) -> list[RolloutRequest]:
+    def _requests(self, current: Occurrence, step: int) -> list[RolloutRequest]:
         return [
             RolloutRequest(
-                group_id=f"{stage.name}/{step}/{i}",
+                group_id=f"{current.label}/{step}/{i}",
                 question_id=q.id,
                 prompt=q.question + self.spec.data.prompt_suffix,
                 gold=q.gold,
-                seed=derive_seed(self.spec.seed, stage.name, step, i),
+                seed=derive_seed(self.spec.seed, current.label, step, i),
             )
-            for i, q in enumerate(self.stream.take(stage.prompts_per_step))
+            for i, q in enumerate(self.stream.take(current.stage.prompts_per_step))
         ]
 
-    def _roll_out(self, stage: Stage, requests: list[RolloutRequest]) -> list[dict[str, Any]]:
+    def _roll_out(
+        self, current: Occurrence, requests: list[RolloutRequest]
+    ) -> list[dict[str, Any]]:
         """Have every generator answer its share; return one record a group."""
-        replay, sampling = self.roles.replay, stage.sampling
+        replay, sampling = self.roles.replay, current.stage.sampling
         ids = [r.group_id for r in requests]
-        admit = [(i, sampling.group_size, stage.name, self.version) for i in ids]
+        admit = [(i, sampling.group_size, current.label, self.version) for i in ids]
         self.waiter.one(replay.admit_all.remote(admit), 60, "the replay queue to admit the step")
         decoding = Decoding(
             temperature=sampling.temperature,
@@ -251,26 +276,13 @@ class TrainingRun:
             group_size=sampling.group_size,
         )
         with self._timed("generate"):
-            records = self.generate(requests, decoding)
+            patience = self.spec.generator.timeout_seconds
+            records = generate(self.roles.generators, self.waiter, patience, requests, decoding)
             commit = replay.commit_generated_all.remote(
                 [(r["group_id"], r["ref"]) for r in records]
             )
             self.waiter.one(commit, 60, "the replay queue to take the trajectories")
         return records
-
-    def generate(self, requests: list[RolloutRequest], decoding: Decoding) -> list[dict[str, Any]]:
-        """Share requests among the generators; return their records in the order asked."""
-        handles = list(self.roles.generators.values())
-        calls = [
-            handle.generate.remote(
-                [r.model_dump() for r in requests[i :: len(handles)]], decoding.model_dump()
-            )
-            for i, handle in enumerate(handles)
-        ]
-        what = f"{len(requests)} rollout groups from {len(handles)} generator(s)"
-        shares = self.waiter.all(calls, self.spec.generator.timeout_seconds, what)
-        by_id = {r["group_id"]: r for share in shares for r in share}
-        return [by_id[r.group_id] for r in requests]
 
     def _verify(self, stage: Stage, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
         with self._timed("verify"):
@@ -291,13 +303,14 @@ class TrainingRun:
         """Apply the rule for samples caught at a switch (``on_entry`` of the coming stage)."""
         self.journal.poll_commands()
         coming = self.machine.requested
-        if coming is not None and coming.on_entry == "drop":
+        if coming is not None and coming.stage.on_entry == "drop":
             drop = self.roles.replay.exclude.remote(ids, "stage_switch")
             self.waiter.one(drop, 60, "the replay queue to drop the samples of the old stage")
             raise StageSwitched
 
-    def _train(self, stage: Stage, step: int, ids: list[str]) -> dict[str, Any]:
+    def _train(self, current: Occurrence, step: int, ids: list[str]) -> dict[str, Any]:
         self._enter("train")
+        stage, label = current.stage, current.label
         item = {
             "kind": "train",
             "groups": ids,
@@ -306,12 +319,12 @@ class TrainingRun:
             "seed": derive_seed(self.spec.seed, "updates", step),
             "temperature": stage.sampling.temperature,
             "learning_rate": stage.learning_rate,
-            "reset_optimizer": stage.optimizer == "reset" and self._optimizer_stage != stage.name,
+            "reset_optimizer": stage.optimizer == "reset" and self._optimizer_stage != label,
             "version": self.version + 1,
         }
-        result = self._work(item, f"the learners to train step {step}")
+        result = self.learners.do(item, f"the learners to train step {step}")
         self._set_version(self.version + 1)
-        self._optimizer_stage = stage.name
+        self._optimizer_stage = label
         return result
 
     def _set_version(self, version: int) -> None:
@@ -321,43 +334,37 @@ class TrainingRun:
             self.roles.replay.set_version.remote(version), 60, "the replay queue to note a version"
         )
 
-    def _work(self, item: dict[str, Any], what: str) -> dict[str, Any]:
-        """Give the learners one work item and wait for its acknowledgement."""
-        self._work_id += 1
-        replay, work_id = self.roles.replay, self._work_id
-        put = replay.put_work.remote({**item, "work_id": work_id})
-        self.waiter.one(put, 60, "the replay queue to take a work item")
-
-        def poll() -> dict[str, Any] | None:
-            answer: dict[str, Any] | None = ray.get(
-                replay.wait_result.remote(work_id, 0.5), timeout=60
-            )
-            return answer
-
-        result: dict[str, Any] = self.waiter.until(poll, self.spec.learner.timeout_seconds, what)
-        if "error" in result:
-            raise LearnerFailed(f"{result['error']}\n{result['where']}")
-        return result
-
     def _accounting(self) -> dict[str, Any]:
         replay: dict[str, Any] = self.waiter.one(
             self.roles.replay.status.remote(), 60, "the replay accounting"
         )
         return {"samples": replay["counts"], "replay": replay["gauges"]}
 
-    def _evaluate(self, label: str) -> None:
+    def _evaluation_due(self) -> bool:
+        """Whether held-out accuracy is to be measured in the middle of a stage, and has not been:
+        read off what a checkpoint holds, so that a resumed run asks at the same steps."""
+        every = self.spec.evaluation.every_steps if self.spec.evaluation else None
+        step = self.machine.global_step
+        return every is not None and step % every == 0 and self.machine.evaluated_step != step
+
+    def _evaluate(self, label: str) -> Decision | None:
+        """Evaluate the policy as it is; return what the stage machine makes of it."""
         if self.spec.evaluation is None:
-            return
+            return None
         with self._timed("evaluate"):
-            record = self.evaluator.run(
-                label, self.machine.global_step, self.version, self.generate
-            )
+            record = self.evaluator.run(label, self.machine.global_step, self.version)
         figures = {k: v for k, v in record.items() if k != "records"}
         self.journal.event(
             "evaluation",
             f"{label}: accuracy {100 * (record['accuracy'] or 0):.1f} %, "
             f"mean length {record['length_mean']:.0f} tokens",
             figures,
+        )
+        low, high = record["accuracy_ci95"]
+        return self.machine.observe_evaluation(
+            EvaluationOutcome(
+                record["step"], record["accuracy"], (low, high), record["length_mean"]
+            )
         )
 
     @contextmanager
@@ -375,8 +382,9 @@ class TrainingRun:
         """Return what the live view shows between steps."""
         m = self.machine
         return {
-            "stage": m.stage.name,
+            "stage": m.current.label,
             "stage_index": m.stage_index,
+            "cycle": m.current.cycle,
             "step": m.global_step,
             "total_steps": m.total_steps,
             "stage_step": m.stage_step,
@@ -384,7 +392,3 @@ class TrainingRun:
             "phase": self.phase,
             "eta_seconds": self.eta.seconds_left(m.total_steps - m.global_step),
         }
-
-
-class LearnerFailed(RuntimeError):
-    """A learner reported why it could not do its work."""

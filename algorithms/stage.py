@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from algorithms.criteria import AccuracyGuard, Criterion, LengthTarget
 from algorithms.objectives import Compress, Entangled, Objective
 from algorithms.strict import Strict
 
@@ -32,7 +33,13 @@ class Stage(Strict):
     objective: Objective
     sampling: Sampling = Sampling()
     steps: int = Field(default=400, ge=1)
-    """Rollout iterations: one batch sampled, verified and trained on in several updates."""
+    """Rollout iterations: one batch sampled, verified and trained on in several updates. The stage
+    ends here at the latest."""
+    until: tuple[Criterion, ...] = ()
+    """Criteria that end the stage earlier, at the first that holds; none is the paper's fixed
+    number of steps."""
+    guard: AccuracyGuard | None = None
+    """Ends the stage when it costs too much held-out accuracy."""
     prompts_per_step: int = Field(default=64, ge=1)
     """Prompts in a rollout batch."""
     prompts_per_update: int = Field(default=16, ge=1)
@@ -103,3 +110,26 @@ class Stage(Strict):
                 f"sequences_per_update ({self.sequences_per_update}) must divide the {sequences} "
                 "sequences of a step (prompts_per_step times sampling.group_size)"
             )
+
+    @model_validator(mode="after")
+    def _criteria_can_decide(self) -> Stage:
+        for index, criterion in enumerate(self.until):
+            if criterion.earliest > self.steps:
+                late = "min_steps" if criterion.min_steps > self.steps else "window"
+                raise ValueError(
+                    f"until.{index}.{late} ({getattr(criterion, late)}) is too long for a stage of "
+                    f"{self.steps} steps: {criterion.type} can hold at step {criterion.earliest} "
+                    "at the earliest; shorten it or raise the stage's steps"
+                )
+            cap = self.sampling.max_tokens
+            if (
+                isinstance(criterion, LengthTarget)
+                and criterion.tokens is not None
+                and criterion.tokens >= cap
+            ):
+                raise ValueError(
+                    f"until.{index}.tokens ({criterion.tokens:g}) must be below "
+                    f"sampling.max_tokens ({cap}): no response is longer, so the target would be "
+                    "reached at once"
+                )
+        return self

@@ -118,15 +118,18 @@ class ProgressView:
         current = int(progress.get("stage_index", -1))
         finished = self.job["state"] == "succeeded"
         table = Table.grid(padding=(0, 2))
+        suffix = f".{progress['cycle']}" if progress.get("cycle", 1) > 1 else ""
         for index, stage in enumerate(self.job["spec"]["stages"]):
-            total = int(stage["steps"])
-            done = total if finished or index < current else 0
+            label, total = f"{stage['name']}{suffix}", int(stage["steps"])
+            ended = finished or index < current
+            # A stage may have ended before its steps were used up.
+            done = self._recorded(label) or total if ended else 0
             if index == current and not finished:
                 done = min(int(progress.get("stage_step", 0)), total)
             style = "bold" if index == current and not finished else "dim"
             table.add_row(
-                Text(str(stage["name"]), style=style),
-                ProgressBar(total=total, completed=done, width=30),
+                Text(label, style=style),
+                ProgressBar(total=total, completed=total if ended else done, width=30),
                 Text(f"step {done} of {total}", style=style),
             )
         return table
@@ -138,7 +141,10 @@ class ProgressView:
         if not progress:
             since = duration(time.time() - float(self.job["created_at"]))
             return Text(f"waiting for the driver for {since}", style="dim")
-        parts = [f"step {progress.get('step', 0)} of {progress.get('total_steps', '?')}"]
+        most = "at most " if _may_end_sooner(self.job["spec"]) else ""
+        parts = [f"step {progress.get('step', 0)} of {most}{progress.get('total_steps', '?')}"]
+        if cycles := self.job["spec"].get("cycles"):
+            parts.append(f"cycle {progress.get('cycle', 1)} of at most {cycles['max_cycles']}")
         if self.job["state"] != "succeeded":
             parts.append(f"now: {progress.get('phase', 'starting')}")
             if progress.get("eta_seconds") is not None:
@@ -184,13 +190,21 @@ class ProgressView:
             )
         )
 
+    def _recorded(self, label: str) -> int:
+        return sum(r.get("stage") == label for r in self._steps.values())
+
     def _values(self, figure: _Figure) -> list[float]:
         records = (self._steps[s] for s in sorted(self._steps))
         found = (r.get(figure.field) for r in records)
         return [float(v) * figure.scale for v in found if v is not None]
 
 
-def step_line(record: Mapping[str, Any], total_steps: int) -> str:
+def _may_end_sooner(spec: Mapping[str, Any]) -> bool:
+    """Whether the job's number of steps is only a bound."""
+    return bool(spec.get("cycles")) or any(s.get("until") or s.get("guard") for s in spec["stages"])
+
+
+def step_line(record: Mapping[str, Any], total_steps: str) -> str:
     """One step as one line, for logs."""
     parts = [f"{record.get('stage', '?')} step {record['step']} of {total_steps}"]
     for figure in _FIGURES:

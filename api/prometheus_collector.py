@@ -57,12 +57,13 @@ class JobCollector(Collector):
     def _of_job(self, job: JobRecord) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
         """Yield series, value and the labels after the job's id."""
         progress = job.progress or {}
-        step, total = progress.get("step", 0), job.spec.total_steps
+        # The driver's bound falls when a stage ends before its steps are used up.
+        step, total = progress.get("step", 0), progress.get("total_steps") or job.spec.total_steps
         yield "laconic_job_info", 1, (job.name, job.preset or "")
         for state in STATES:
             yield "laconic_job_state", int(state == job.state), (state,)
-        for stage in job.spec.stages:
-            yield "laconic_job_phase", int(stage.name == progress.get("stage")), (stage.name,)
+        for index, stage in enumerate(job.spec.stages):
+            yield "laconic_job_phase", int(index == progress.get("stage_index")), (stage.name,)
         yield "laconic_job_attempt", job.attempt, ()
         yield "laconic_job_step", step, ()
         yield "laconic_job_target_steps", total, ()

@@ -57,7 +57,7 @@ class JobSummary(Strict):
     heartbeat_at: float | None
     cancel_requested_at: float | None
     progress: dict[str, Any] | None
-    """Stage, step, total_steps, stage_step, stage_steps, phase and eta_seconds."""
+    """Stage, cycle, step, total_steps (at most), stage_step, stage_steps, phase and eta_seconds."""
     ray_submission_id: str | None
 
     @classmethod

@@ -79,7 +79,7 @@ def _look(client: Client, job_id: str, view: ProgressView, console: Console) -> 
     records = client.metrics(job_id, view.last_step)
     view.see_metrics(records)
     if not console.is_terminal:
-        total = sum(int(s["steps"]) for s in job["spec"]["stages"])
+        total = str((job["progress"] or {}).get("total_steps", "?"))
         for record in records:
             console.print(step_line(record, total), soft_wrap=True)
     return job

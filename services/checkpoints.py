@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ class CheckpointStore:
         (folder / _MANIFEST).write_text(manifest)
         for path in [*folder.rglob("*"), folder]:
             _sync(path)
-        final = self.root / f"step-{step:06d}"
+        final = self._folder(step)
         # The same step may stand there already: it is moved aside, not removed, until the new
         # one has its name.
         aside = self.root / f"{_REPLACED}{step:06d}"
@@ -84,10 +84,15 @@ class CheckpointStore:
             if problem := _problem(folder):
                 passed.append(f"{folder.name}: {problem}")
                 continue
-            manifest = json.loads((folder / _MANIFEST).read_text())
-            state = json.loads((folder / "driver.json").read_text())
-            return Checkpoint(folder, manifest["step"], state), passed
+            return _read(folder), passed
         return None, passed
+
+    def at(self, step: int) -> tuple[Checkpoint | None, str]:
+        """Return the checkpoint of a step, or None and what is wrong with it."""
+        folder = self._folder(step)
+        if problem := _problem(folder):
+            return None, f"{folder.name}: {problem}"
+        return _read(folder), ""
 
     def set_aside(self, problems: Sequence[str]) -> None:
         """Rename checkpoints that :meth:`latest` passed over, so that pruning does not keep them
@@ -97,12 +102,18 @@ class CheckpointStore:
             shutil.rmtree(target, ignore_errors=True)
             (self.root / name).rename(target)
 
-    def prune(self, keep: int) -> list[str]:
-        """Remove all but the newest ``keep`` checkpoints; return the names of those removed."""
-        stale = sorted(self.root.glob("step-*"), reverse=True)[keep:]
+    def prune(self, keep: int, steps: Collection[int] = ()) -> list[str]:
+        """Remove all but the newest ``keep`` checkpoints and those of ``steps``; return the names
+        of those removed."""
+        wanted = {self._folder(step) for step in steps}
+        older = sorted(self.root.glob("step-*"), reverse=True)[keep:]
+        stale = [folder for folder in older if folder not in wanted]
         for folder in stale:
             shutil.rmtree(folder)
         return [f.name for f in stale]
+
+    def _folder(self, step: int) -> Path:
+        return self.root / f"step-{step:06d}"
 
 
 def link_tree(source: Path, target: Path) -> None:
@@ -118,6 +129,12 @@ def link_tree(source: Path, target: Path) -> None:
         return dst
 
     shutil.copytree(source, target, copy_function=place)
+
+
+def _read(folder: Path) -> Checkpoint:
+    manifest = json.loads((folder / _MANIFEST).read_text())
+    state = json.loads((folder / "driver.json").read_text())
+    return Checkpoint(folder, manifest["step"], state)
 
 
 def _files(folder: Path) -> list[Path]:

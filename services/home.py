@@ -56,7 +56,8 @@ class JobFolder:
         return self.root / "evaluations"
 
     def evaluation(self, label: str) -> Path:
-        """``base`` or the name of a stage."""
+        """``base``, the label of a stage (its name, from the second cycle on with the cycle's
+        number), or that with ``.midway`` for the newest one within the stage."""
         return self.evaluations / f"{label}.json"
 
     @property

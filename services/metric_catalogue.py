@@ -99,7 +99,7 @@ CATALOGUE: Final[tuple[Series, ...]] = (
     Series(
         "laconic_eval_accuracy_ratio",
         "gauge",
-        "Held-out accuracy; the label is base or the stage just finished",
+        "Held-out accuracy; the label is base, a stage that ended, or STAGE.midway",
         (*_JOB, "label"),
     ),
     Series(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from algorithms.schedule import names_ahead
 from api.dependencies import Context, Ctx
 from api.problems import ApiProblem
 from api.schemas import ChangeStage, CreateJob, Job, JobPage, JobSummary, StageChange
@@ -94,8 +95,9 @@ def change_stage(job_id: str, body: ChangeStage, context: Ctx) -> StageChange:
         detail = f"the job has no stage {body.to!r}; use next or one of {', '.join(names)}"
         raise ApiProblem(422, "unknown_stage", detail, errors=[Problem("/to", detail)])
     if record.state in ACTIVE:
-        position = int((record.progress or {}).get("stage_index", 0))
-        ahead = names[position + 1 :]
+        progress = record.progress or {}
+        cycle, index = int(progress.get("cycle", 1)), int(progress.get("stage_index", 0))
+        ahead = list(names_ahead(record.spec.schedule, (cycle - 1) * len(names) + index))
         if (body.to == "next" and not ahead) or (body.to != "next" and body.to not in ahead):
             options = ["next", *ahead] if ahead else []
             raise IllegalTransition(job_id, record.state, f"go on with stage {body.to}", options)

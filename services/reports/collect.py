@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class StageSpan:
     """The steps a stage took; None when it has not begun."""
 
     name: str
+    """Its label: from the second cycle on with the cycle's number."""
     objective: str
     planned_steps: int
     first_step: int | None
@@ -90,7 +91,7 @@ def collect(store: JobStore, folder: JobFolder, job_id: str) -> ReportData:
     record = store.get_job(job_id)
     steps = _all_steps(store, job_id)
     events = _all_events(store, job_id)
-    raw = _read_evaluations(folder, [BASE, *(s.name for s in record.spec.stages)])
+    raw = _read_evaluations(folder, [BASE, *(o.label for o in record.spec.schedule)])
     base = raw.get(BASE)
     after = [e for label, e in raw.items() if label != BASE]
     return ReportData(
@@ -98,8 +99,10 @@ def collect(store: JobStore, folder: JobFolder, job_id: str) -> ReportData:
         machine=_machine(events),
         evaluations={label: compare(e, base) for label, e in raw.items()},
         steps=steps,
-        stages=_stage_spans(record.spec, steps),
-        wall_seconds=_wall_seconds(steps, raw.values(), _running_seconds(events, record)),
+        stages=_stage_spans(record.spec, steps, raw.keys()),
+        wall_seconds=_wall_seconds(
+            steps, [*raw.values(), *_midway(events)], _running_seconds(events, record)
+        ),
         samples=steps[-1].get("samples") if steps else None,
         peak_memory_bytes=_peak_memory([*steps, *(e.data for e in events)]),
         spec=record.spec,
@@ -154,13 +157,25 @@ def _machine(events: Sequence[EventRecord]) -> dict[str, Any]:
     return {**describe_machine(), "recorded_by": "report"}
 
 
-def _stage_spans(spec: JobSpec, steps: Sequence[Mapping[str, Any]]) -> list[StageSpan]:
+def _stage_spans(
+    spec: JobSpec, steps: Sequence[Mapping[str, Any]], evaluated: Collection[str]
+) -> list[StageSpan]:
+    """The stages of every cycle that has begun."""
+    seen = {s["stage"] for s in steps}.union(evaluated)
+    begun = max((o.cycle for o in spec.schedule if o.label in seen), default=1)
     spans = []
-    for stage in spec.stages:
-        taken = [s["step"] for s in steps if s["stage"] == stage.name]
+    for occurrence in (o for o in spec.schedule if o.cycle <= begun):
+        stage, label = occurrence.stage, occurrence.label
+        taken = [s["step"] for s in steps if s["stage"] == label]
         first, last = (min(taken), max(taken)) if taken else (None, None)
-        spans.append(StageSpan(stage.name, stage.objective.type, stage.steps, first, last))
+        spans.append(StageSpan(label, stage.objective.type, stage.steps, first, last))
     return spans
+
+
+def _midway(events: Sequence[EventRecord]) -> list[Mapping[str, Any]]:
+    """Evaluations within stages; their file holds the newest only."""
+    made = [e.data for e in events if e.type == "evaluation"]
+    return [e for e in made if str(e.get("label", "")).endswith(".midway")]
 
 
 def _running_seconds(events: Sequence[EventRecord], job: JobRecord) -> float:

@@ -72,7 +72,7 @@ def _missed(base: EvaluationFigures, last: EvaluationFigures) -> list[str]:
 
 
 def _unfinished(data: ReportData, last: EvaluationFigures) -> list[str]:
-    final = data.spec.stages[-1].name
+    final = data.stages[-1].name
     return [] if last.label == final else [f"The stage {final} has not been evaluated yet."]
 
 
@@ -92,7 +92,7 @@ def findings(data: ReportData) -> list[Finding]:
 
 def _length_finding(data: ReportData) -> Finding:
     claim = f"Mean length after the whole run is at most {percent(LENGTH_TARGET, 0)} of the base's"
-    final = data.evaluations.get(data.spec.stages[-1].name)
+    final = data.evaluations.get(data.stages[-1].name)
     if final is None or final.length_ratio is None or data.base is None:
         return Finding(claim, None, "the base and the last stage have not both been evaluated")
     evidence = (
@@ -104,7 +104,7 @@ def _length_finding(data: ReportData) -> Finding:
 
 def _accuracy_finding(data: ReportData) -> Finding:
     claim = "Accuracy after the whole run is not below the base's (the intervals may touch)"
-    base, final = data.base, data.evaluations.get(data.spec.stages[-1].name)
+    base, final = data.base, data.evaluations.get(data.stages[-1].name)
     if base is None or final is None or base.accuracy is None or final.accuracy is None:
         return Finding(claim, None, "the base and the last stage have not both been evaluated")
     evidence = f"{_with_interval(base)} → {_with_interval(final)}"

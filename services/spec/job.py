@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from algorithms.criteria import LengthTarget
+from algorithms.schedule import Cycles, Occurrence, occurrences
 from algorithms.stage import Stage
 from algorithms.strict import Strict
 
@@ -100,7 +102,7 @@ class ReplaySpec(Strict):
 
 
 class EvaluationSpec(Strict):
-    """Held-out evaluation of the base model and after each stage."""
+    """Held-out evaluation of the base model, after each stage, and within stages on request."""
 
     path: str = Field(min_length=1)
     """JSONL with the same fields as the training data."""
@@ -111,6 +113,9 @@ class EvaluationSpec(Strict):
     temperature: float = Field(default=0.6, ge=0, le=2)
     top_p: float = Field(default=0.95, gt=0, le=1)
     max_tokens: int = Field(default=32768, gt=0)
+    every_steps: int | None = Field(default=None, ge=1)
+    """Also evaluate whenever the job has run this many further steps, which is when a stage's
+    accuracy guard looks; unset evaluates at the end of each stage only."""
 
 
 class CheckpointSpec(Strict):
@@ -119,7 +124,8 @@ class CheckpointSpec(Strict):
     every_steps: int = Field(default=20, ge=1)
     """A checkpoint is also written at the end of each stage."""
     keep: int = Field(default=2, ge=1)
-    """Newest checkpoints kept besides the last one of each stage, whose weights stay."""
+    """Newest checkpoints kept besides the last one of each stage, whose weights stay, and the one
+    an accuracy guard would go back to."""
 
 
 class JobSpec(Strict):
@@ -129,6 +135,8 @@ class JobSpec(Strict):
     model: ModelSpec
     data: DataSpec
     stages: tuple[Stage, ...] = Field(min_length=1)
+    cycles: Cycles | None = None
+    """Repeats the list of stages; unset runs it once, as the paper does."""
     evaluation: EvaluationSpec | None = None
     generator: GeneratorSpec = GeneratorSpec()
     learner: LearnerSpec = LearnerSpec()
@@ -146,6 +154,49 @@ class JobSpec(Strict):
         return self
 
     @model_validator(mode="after")
+    def _evaluation_where_it_is_needed(self) -> JobSpec:
+        every = None if self.evaluation is None else self.evaluation.every_steps
+        for index, stage in enumerate(self.stages):
+            if stage.guard is not None and self.evaluation is None:
+                raise ValueError(
+                    f"stages.{index}.guard needs held-out questions to guard accuracy on; add "
+                    "evaluation, or remove the guard"
+                )
+            if stage.guard is not None and stage.guard.action == "leave" and every is None:
+                raise ValueError(
+                    f"stages.{index}.guard.action 'leave' cannot act when the stage is evaluated "
+                    "at its end only; set evaluation.every_steps, or use 'rollback'"
+                )
+            for place, criterion in enumerate(stage.until):
+                self._refuse_ratio_without_base(f"stages.{index}.until.{place}", criterion)
+        if self.cycles is not None:
+            self._refuse_ratio_without_base("cycles.length", self.cycles.length)
+        return self
+
+    def _refuse_ratio_without_base(self, where: str, criterion: object) -> None:
+        if (
+            isinstance(criterion, LengthTarget)
+            and criterion.ratio is not None
+            and self.evaluation is None
+        ):
+            raise ValueError(
+                f"{where}.ratio is a share of the base model's length on held-out questions; add "
+                "evaluation, or give the target in tokens"
+            )
+
+    @model_validator(mode="after")
+    def _cycle_target_can_be_seen(self) -> JobSpec:
+        target = self.cycles.length if self.cycles else None
+        steps = self.stages[-1].steps
+        if target is not None and target.earliest > steps:
+            late = "min_steps" if target.min_steps > steps else "window"
+            raise ValueError(
+                f"cycles.length.{late} ({getattr(target, late)}) is too long for the {steps} steps "
+                f"of the last stage, {self.stages[-1].name!r}; shorten it or raise the steps"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _lease_outlives_step(self) -> JobSpec:
         lease, longest = self.replay.lease_seconds, self.learner.timeout_seconds
         if lease < longest:
@@ -156,5 +207,11 @@ class JobSpec(Strict):
         return self
 
     @property
+    def schedule(self) -> tuple[Occurrence, ...]:
+        """Every stage the job can run, in order, cycle after cycle."""
+        return occurrences(self.stages, self.cycles)
+
+    @property
     def total_steps(self) -> int:
-        return sum(s.steps for s in self.stages)
+        """The most steps the job can run; criteria, guards, cycles and people may end it sooner."""
+        return sum(o.stage.steps for o in self.schedule)

@@ -46,7 +46,15 @@ def parse_spec(data: Any) -> JobSpec:
 
 def problems_of(error: ValidationError, model: type[BaseModel], data: Any) -> list[Problem]:
     """Translate pydantic's objections to ``data``, a would-be ``model``."""
-    return [_problem(dict(e), model, data) for e in error.errors(include_url=False)]
+    errors = error.errors(include_url=False)
+    return [_problem(dict(e), model, data) for e in errors if not _echo(dict(e))]
+
+
+def _echo(error: Mapping[str, Any]) -> bool:
+    """Whether a list is called too short only because its entries were objected to."""
+    if error["type"] != "too_short":
+        return False
+    return len(error["input"]) >= int(error["ctx"]["min_length"])
 
 
 def pointer(parts: Iterable[str | int]) -> str:
@@ -62,7 +70,7 @@ def _problem(error: Mapping[str, Any], model: type[BaseModel], data: Any) -> Pro
     if kind == "value_error":
         # Our own validators open with the field they mean, relative to the model they stand on.
         here = _owner(model, path, tags)
-        named = re.match(r"[a-z_]+(\.[a-z_]+)*", message)
+        named = re.match(r"[a-z_]+(\.[a-z_]+|\.\d+)*", message)
         if here and named and named[0].split(".")[0] in here.model_fields:
             path = [*path, *named[0].split(".")]
         detail = message
@@ -129,7 +137,9 @@ def _owner(
         field = current.model_fields.get(part) if current else None
         if field is None:
             return None
-        current = _choose(list(_models(field.annotation)), tags.get(index + 1))
+        # The tag of a list's entry stands behind the entry's index.
+        entry = index + 1 < len(path) and isinstance(path[index + 1], int)
+        current = _choose(list(_models(field.annotation)), tags.get(index + 1 + entry))
     return current
 
 

@@ -77,6 +77,28 @@ def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000004", "step-000005"]
 
 
+def test_pruning_spares_the_steps_it_is_told(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path)
+    for step in range(1, 6):
+        write(store, step)
+    assert store.prune(1, steps={2, 5, 7}) == ["step-000004", "step-000003", "step-000001"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000002", "step-000005"]
+
+
+def test_the_checkpoint_of_one_step(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path)
+    for step in (1, 2):
+        write(store, step)
+    found, problem = store.at(1)
+    assert found is not None
+    assert (found.step, found.state["machine"]["global_step"], problem) == (1, 1, "")
+    (tmp_path / "step-000002" / "model" / "model.safetensors").unlink()
+    assert store.at(2) == (None, "step-000002: model/model.safetensors is missing")
+    found, problem = store.at(3)
+    assert found is None
+    assert "step-000003: manifest unreadable" in problem
+
+
 def test_a_linked_tree_survives_the_removal_of_its_source(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path / "checkpoints")
     checkpoint = write(store, 1)

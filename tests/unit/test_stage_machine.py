@@ -141,10 +141,12 @@ def test_gauges():
     assert m.gauges() == {
         "stage_index": 0,
         "stage_count": 2,
+        "cycle": 1,
         "stage_step": 1,
         "stage_steps": 2,
         "global_step": 1,
         "total_steps": 5,
+        "generated_tokens": 0,
         "request_pending": 0,
         "finished": 0,
     }

@@ -78,6 +78,21 @@ BAD = {
         "/stages/0/prompts_per_update",
         "must divide",
     ),
+    "unknown criterion": (
+        stage("compression", until=[{"type": "entropy"}]),
+        "/stages/0/until/0/type",
+        "entropy_plateau",
+    ),
+    "window longer than the stage": (
+        stage("compression", until=[{"type": "entropy_plateau", "window": 50}]),
+        "/stages/0/until/0/window",
+        "a stage of 26 steps",
+    ),
+    "guard without an evaluation set": (
+        {"evaluation": None, **stage("compression", guard={})},
+        "/stages/0/guard",
+        "add evaluation",
+    ),
     "zero stages": ({"stages": []}, "/stages", "at least one"),
     "workers": ({"generator": {"workers": 9}}, "/generator/workers", "the cluster has 4"),
     "no model": ({"model": {"path": "/nowhere"}}, "/model/path", "does not exist"),

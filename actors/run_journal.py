@@ -1,0 +1,21 @@
+"""What a run tells the outside and hears from it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from services.stores.protocol import EventLevel
+
+
+class RunJournal(Protocol):
+    """The outside of a run; the driver is one."""
+
+    def event(
+        self, kind: str, message: str, data: dict[str, Any], level: EventLevel = "info"
+    ) -> None: ...
+
+    def metrics(self, step: int, record: dict[str, Any]) -> None: ...
+
+    def progress(self, progress: dict[str, Any]) -> None: ...
+
+    def poll_commands(self) -> None: ...
