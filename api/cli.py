@@ -96,6 +96,43 @@ def demo(
 
 
 @app.command()
+def ablate(
+    study: Annotated[
+        str, typer.Argument(help="order, clip, shaping, entanglement or guided.", metavar="STUDY")
+    ],
+    preset: Annotated[str, typer.Option(help="Preset the arms are variations of.")] = "tiny-cpu",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override of the preset.", metavar="P=V")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions: seeds 0, 1, ...")] = 3,
+    to: Annotated[Path, typer.Option("--out", help="Folder for table and plots.")] = Path(
+        "ablation"
+    ),
+    home: HomeFolder = None,
+    url: Url = None,
+) -> None:
+    """Run a study of the paper over several seeds; go on where an earlier run of it stopped."""
+    from api.ablate import RunFailed, Sweep, run_ablation
+    from services.ablation.arms import NotTwoStages
+    from services.ablation.studies import STUDIES
+    from services.presets.registry import UnknownPreset, resolve
+    from services.spec.problems import SpecError
+
+    if study not in STUDIES:
+        raise BadInput(f"no study {study!r}; there are {', '.join(STUDIES)}")
+    try:
+        spec = resolve(preset, parse_settings(set_ or []))
+        sweep = Sweep(study, spec, range(seeds), Home.resolve(home))
+    except (UnknownPreset, SpecError, NotTwoStages) as error:
+        raise BadInput(str(error)) from error
+    try:
+        raise typer.Exit(run_ablation(out, sweep, url, to))
+    except RunFailed as error:
+        err.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from error
+
+
+@app.command()
 def submit(
     preset: Annotated[str | None, typer.Option(help="Name of a preset.")] = None,
     set_: Annotated[

@@ -44,6 +44,8 @@ class EvaluationFigures:
     questions: int
     samples: int
     """Responses per question."""
+    unverified: int
+    """Responses the verifier could not judge."""
     accuracy: float | None
     """None when the verifier judged no response."""
     accuracy_ci95: tuple[float, float]
@@ -77,6 +79,7 @@ def compare(evaluation: Evaluation, base: Evaluation | None) -> EvaluationFigure
         policy_version=evaluation["policy_version"],
         questions=evaluation["questions"],
         samples=evaluation["samples"],
+        unverified=evaluation["unverified"],
         accuracy=accuracy,
         accuracy_ci95=(low, high),
         length_mean=length,

@@ -1,0 +1,120 @@
+"""``laconic ablate``: a study of the paper, run through the control plane, ending in its table."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from api.client import Client
+from api.serving import ControlPlane
+from api.watching import watch
+from services.ablation.arms import Arm
+from services.ablation.figures import course_figure, routing_figure, tradeoff_figure
+from services.ablation.studies import STUDIES
+from services.ablation.sweep import Ledger, in_order, specification
+from services.ablation.table import Report, as_json, markdown, table
+from services.home import Home
+from services.spec.job import JobSpec
+from services.stores.lifecycle import RESUMABLE
+
+
+class RunFailed(RuntimeError):
+    """A job of the sweep did not succeed; the sweep can be started again."""
+
+
+class Sweep:
+    """One study over some seeds. What has run before is not run again."""
+
+    def __init__(self, study: str, spec: JobSpec, seeds: Sequence[int], home: Home) -> None:
+        self.study, self.seeds, self.home = study, seeds, home
+        self.arms: list[Arm] = STUDIES[study](spec)
+        self.reports: dict[tuple[str, int], Report] = {}
+        self._tokens: dict[tuple[str, int], int] = {}
+        self._ledger = Ledger(home.root / "ablations" / "jobs.json")
+
+    def run(self, client: Client, console: Console, ending: threading.Event, out: Path) -> bool:
+        """Run what is missing; rewrite the table after each run. False if it was stopped.
+
+        Raises:
+            RunFailed: a job ended otherwise than succeeded.
+            ApiError: the control plane refused a job.
+        """
+        runs = list(in_order(self.arms, self.seeds))
+        for number, run in enumerate(runs, start=1):
+            spec = specification(run, self._tokens)
+            console.rule(f"{self.study}: {run.arm.name}, seed {run.seed} ({number} of {len(runs)})")
+            job = self._job(client, spec)
+            if job["state"] != "succeeded":
+                job = watch(client, job["id"], console, stop=ending.is_set)
+            if ending.is_set():
+                return False
+            if job["state"] != "succeeded":
+                raise RunFailed(
+                    f"job {job['id']} ({spec.name}) is {job['state']}: {job['cause']}; put it "
+                    "right and run the same command again"
+                )
+            report = client.report(job["id"])
+            self.reports[run.key] = report
+            self._tokens[run.key] = sum(s["generated_tokens"] for s in report["steps"])
+            self.write(out)
+        return True
+
+    def _job(self, client: Client, spec: JobSpec) -> dict[str, Any]:
+        """Return the job of a specification: the one there is, resumed if it has stopped, or a
+        new one."""
+        known = self._ledger.job_of(spec)
+        if known is None:
+            job = client.submit({"spec": spec.model_dump(mode="json")})
+            self._ledger.record(spec, job["id"])
+            return job
+        job = client.job(known)
+        return client.resume(known) if job["state"] in RESUMABLE else job
+
+    def write(self, out: Path) -> None:
+        """Write table, data and plots of what has run."""
+        out.mkdir(parents=True, exist_ok=True)
+        rows = table(self.arms, self.reports)
+        (out / f"{self.study}.md").write_text(markdown(rows))
+        (out / f"{self.study}.json").write_text(json.dumps(as_json(rows), indent=1) + "\n")
+        figures = {"": tradeoff_figure(rows), "-course": course_figure(self.arms, self.reports)}
+        if routed := routing_figure(list(self.reports.values())):
+            figures["-routing"] = routed
+        for name, figure in figures.items():
+            figure.savefig(out / f"{self.study}{name}.png", dpi=110)
+
+
+def run_ablation(console: Console, sweep: Sweep, url: str | None, out: Path) -> int:
+    """Run a sweep on the control plane at ``url``, or on one of its own.
+
+    Ctrl-C leaves the running job where it can go on; the same command takes it up.
+
+    Returns:
+        Exit code: 0 when every run succeeded, 130 after an interruption.
+    """
+    ending, hurry = threading.Event(), threading.Event()
+
+    def on_signal(*_: object) -> None:
+        (hurry if ending.is_set() else ending).set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    with ExitStack() as stack:
+        plane = None if url else stack.enter_context(ControlPlane(sweep.home, port=0))
+        client = stack.enter_context(Client(url or (plane.url if plane else None)))
+        finished = sweep.run(client, console, ending, out)
+        if not finished and plane is not None:
+            console.print("stopping where the sweep can go on (Ctrl-C again: at once) ...")
+            plane.drain(give_up=hurry.is_set)
+    if not finished:
+        console.print("the same command goes on where this one stopped")
+        return 130
+    console.print((out / f"{sweep.study}.md").read_text(), markup=False)
+    console.print(f"table and plots: {out}", soft_wrap=True, highlight=False)
+    return 0
