@@ -68,7 +68,8 @@ def _row(name: str, label: str, reports: Sequence[Report], base_length: float | 
     accuracy = sum(correct) / sum(judged)
     base_length = length if base_length is None else base_length
     steps = [
-        [s for s in r["steps"] if s["step"] <= e["step"]] for r, e in zip(reports, evaluations)
+        [s for s in r["steps"] if s["step"] <= e["step"]]
+        for r, e in zip(reports, evaluations, strict=True)
     ]
     ends = [s["entropy_untempered"] for taken in steps for s in taken[-5:]]
     return Row(
