@@ -11,7 +11,8 @@ from algorithms.arrays import Array
 def pearson(x: Shaped[Array, " N"], y: Shaped[Array, " M"]) -> float | None:
     """Return the product-moment correlation, within [-1, 1].
 
-    M must be N. None for fewer than two pairs, a column without spread, or a value that is not finite.
+    M must be N. None for fewer than two pairs, a column without spread, or a value that is not
+    finite.
 
     Raises:
         ValueError: the columns differ in length.

@@ -71,8 +71,8 @@ def high_entropy_tokens(
 
 
 def is_connector_token(text: str, connectors: Collection[str]) -> bool:
-    """Whether the text of a token, without the space around it, is one of the connectors.
+    """Whether the text of a token, without the space around it, is one of ``connectors``.
 
-    ``connectors`` are in lower case; capitals of the token do not matter.
+    Capitals count: "Then" opens a step, the "then" of "if ... then" does not.
     """
-    return text.strip().lower() in connectors
+    return text.strip() in connectors

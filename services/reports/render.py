@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 
 from services.reports.collect import ReportData
 from services.reports.connectors import split_connectors
+from services.reports.figure_style import INK
 from services.reports.findings import findings, headline, percent
-from services.reports.plots import INK, summary_figure, training_figure, wall_time_figure
+from services.reports.plots import summary_figure, training_figure, wall_time_figure
 
 _END_OF_THOUGHT = "</think>"
 

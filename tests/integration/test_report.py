@@ -13,9 +13,8 @@ import pytest
 
 from algorithms.metrics import wilson_interval
 from services.home import Home
-from services.reports import ReportError, write_report
 from services.reports.collect import collect
-from services.reports.write import report_content
+from services.reports.write import ReportError, report_content, write_report
 from services.spec.job import JobSpec
 from services.stores.protocol import JobNotFound
 from services.stores.sqlite import SqliteJobStore

@@ -53,7 +53,8 @@ def test_equal_entropies_do_not_widen_the_set() -> None:
     assert sum(e.count for e in table([1] * 100, [0.0] * 100, min_count=1)) == 20
 
 
-def test_a_connector_is_one_whatever_its_space_and_capitals() -> None:
-    assert is_connector_token(" Therefore", {"therefore"})
-    assert is_connector_token("therefore\n", {"therefore"})
-    assert not is_connector_token("There", {"therefore"})
+def test_a_connector_is_a_whole_capitalised_token() -> None:
+    assert is_connector_token(" Therefore", {"Therefore"})
+    assert is_connector_token("Therefore\n", {"Therefore"})
+    assert not is_connector_token("There", {"Therefore"})
+    assert not is_connector_token(" therefore", {"Therefore"})
