@@ -223,6 +223,30 @@ def report(
 
 
 @app.command()
+def analyze(
+    job: JobId,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write to (default: the job's own).")
+    ] = None,
+    home: HomeFolder = None,
+) -> None:
+    """Write the paper's figures, measured on a job: PNG files and analysis.json."""
+    from services.analysis.write import write_analysis
+    from services.reports.collect import ReportError
+    from services.stores.protocol import JobNotFound
+
+    place = Home.resolve(home)
+    try:
+        written = write_analysis(place.root, job, out_folder or place.job(job).root / "analysis")
+    except (ReportError, JobNotFound) as error:
+        raise BadInput(str(error)) from error
+    figures = ", ".join(path.name for path in written.figures)
+    out.print(f"{figures} and {written.data.name} written to {written.data.parent}", soft_wrap=True)
+    if without := written.missing.get("tokens"):
+        raise BadInput(f"no token figures: {without}")
+
+
+@app.command()
 def presets(as_json: AsJson = False, url: Url = None) -> None:
     """List the presets."""
     with Client(url) as client:
