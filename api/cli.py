@@ -247,6 +247,29 @@ def analyze(
 
 
 @app.command()
+def compare(
+    reports: Annotated[
+        list[str],
+        typer.Argument(help="report.json of each run, the reference first.", metavar="[NAME=]FILE"),
+    ],
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
+) -> None:
+    """Write runs side by side: tables 1 and 2 of the paper, and figures 3b and 3c."""
+    from services.paper_tables.runs import Run, read_run
+    from services.paper_tables.write import write_comparison
+
+    def read(text: str) -> Run:
+        name, named, file = text.partition("=")
+        return read_run(Path(file), name) if named else read_run(Path(text))
+
+    try:
+        page = write_comparison([read(text) for text in reports], out_folder)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    out.print(f"comparison written to {page}", soft_wrap=True)
+
+
+@app.command()
 def presets(as_json: AsJson = False, url: Url = None) -> None:
     """List the presets."""
     with Client(url) as client:
