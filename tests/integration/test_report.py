@@ -204,7 +204,7 @@ def test_the_page_stands_alone_and_escapes_what_models_say(
     save_evaluation(home.job(job).evaluations, "compression", 30, 160, 90, 1)
     html, _ = read(write_report(home.root, job, tmp_path / "out"))
     assert outside_references(html) == []
-    assert html.count("<svg") == 3
+    assert html.count("<svg") == 5  # Three of the report, two of the evaluations' analysis.
     assert "check &lt;again&gt;" in html
     assert "<again>" not in html
 

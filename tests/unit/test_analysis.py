@@ -83,9 +83,10 @@ def test_updates_weigh_by_the_size_of_the_advantage_over_trained_tokens_only() -
     (step,) = token_figures([sample], VOCABULARY).steps
     trained = sample.weight > 0
     p_y = np.exp(sample.logprob[trained].astype(float))
-    norm = np.sqrt(1 - 2 * p_y + sample.prob_square_sum[trained])
+    # As the formula stands; float32 takes a nearly certain token below zero.
+    norm = np.sqrt(np.maximum(0, 1 - 2 * p_y + sample.prob_square_sum[trained]))
     want = pearson(sample.entropy[trained], norm * np.abs(sample.advantage[trained]))
-    assert step.forms["drawn"].update_pearson == pytest.approx(want, abs=1e-4)
+    assert step.forms["drawn"].update_pearson == pytest.approx(want, abs=1e-3)
     (negated,) = token_figures([replace(sample, advantage=-sample.advantage)], VOCABULARY).steps
     assert negated.forms == step.forms
 
