@@ -228,6 +228,10 @@ def analyze(
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Folder to write to (default: the job's own).")
     ] = None,
+    exact_tokens: Annotated[
+        int,
+        typer.Option(min=0, help="Tokens of each saved model to take the exact gradient of."),
+    ] = 0,
     home: HomeFolder = None,
 ) -> None:
     """Write the paper's figures, measured on a job: PNG files and analysis.json."""
@@ -237,7 +241,8 @@ def analyze(
 
     place = Home.resolve(home)
     try:
-        written = write_analysis(place.root, job, out_folder or place.job(job).root / "analysis")
+        folder = out_folder or place.job(job).root / "analysis"
+        written = write_analysis(place.root, job, folder, exact_tokens)
     except (ReportError, JobNotFound) as error:
         raise BadInput(str(error)) from error
     figures = ", ".join(path.name for path in written.figures)
