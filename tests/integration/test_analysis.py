@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from algorithms.metrics import wilson_interval
+from api.cli import app
+from api.overrides import BadInput
 from services.analysis.token_samples import TokenSamples, write_samples
 from services.analysis.write import write_analysis
 from services.home import Home
@@ -147,3 +150,14 @@ def test_a_job_that_is_not_there(home: Home, tmp_path: Path) -> None:
     SqliteJobStore(home.database)
     with pytest.raises(JobNotFound):
         write_analysis(home.root, "job-nowhere", tmp_path / "out")
+
+
+def test_the_command_writes_what_it_can_and_then_names_the_setting(
+    home: Home, job: str, tmp_path: Path
+) -> None:
+    evaluate(home, job, "base", BEFORE, 40)
+    out = tmp_path / "out"
+    result = CliRunner().invoke(app, ["analyze", job, "--home", str(home.root), "--out", str(out)])
+    assert isinstance(result.exception, BadInput)
+    assert "analysis.every_steps" in str(result.exception)
+    assert sorted(p.name for p in out.iterdir()) == ["analysis.json", "answer_share.png"]
