@@ -91,7 +91,7 @@ def collect(store: JobStore, folder: JobFolder, job_id: str) -> ReportData:
     record = store.get_job(job_id)
     steps = _all_steps(store, job_id)
     events = _all_events(store, job_id)
-    raw = _read_evaluations(folder, [BASE, *(o.label for o in record.spec.schedule)])
+    raw = read_evaluations(folder, [BASE, *(o.label for o in record.spec.schedule)])
     base = raw.get(BASE)
     after = [e for label, e in raw.items() if label != BASE]
     return ReportData(
@@ -124,7 +124,12 @@ def _all_events(store: JobStore, job_id: str) -> list[EventRecord]:
     return events
 
 
-def _read_evaluations(folder: JobFolder, labels: Iterable[str]) -> dict[str, dict[str, Any]]:
+def read_evaluations(folder: JobFolder, labels: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the evaluations that were made, whole, by label.
+
+    Raises:
+        ReportError: a file cannot be read.
+    """
     found = {}
     for label in labels:
         path = folder.evaluation(label)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from algorithms.computations import ComputationSplit, split_computations
 from services.reports.comparison import Evaluation, paired_responses
 
 Outcome = Literal["kept", "gained", "lost", "failed"]
@@ -19,6 +20,11 @@ class Response:
     tokens: int
     verdict: str
     finish_reason: str
+
+    @property
+    def computation(self) -> ComputationSplit:
+        """Where it computes: before or after ``</think>``."""
+        return split_computations(self.text)
 
 
 @dataclass(frozen=True)

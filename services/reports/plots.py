@@ -9,16 +9,21 @@ from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from services.reports.collect import BASE, PHASES, ReportData, StageSpan
 from services.reports.comparison import EvaluationFigures
+from services.reports.figure_style import (
+    BASE_COLOUR,
+    INK,
+    ROUND,
+    STAGE_COLOURS,
+    TITLE,
+    dress,
+    in_percent,
+    new_figure,
+)
 
-INK: Final = "#1b1f24"
-"""Colour of text and axes; the page replaces it by the reader's text colour."""
-_BASE_COLOUR: Final = "#8a94a3"
-_STAGE_COLOURS: Final = ("#2f6fdb", "#e07b16", "#0f9d74", "#b0449f")
 _PHASE_COLOURS: Final[Mapping[str, str]] = {
     "generate": "#2f6fdb",
     "verify": "#0f9d74",
@@ -28,8 +33,6 @@ _PHASE_COLOURS: Final[Mapping[str, str]] = {
     "checkpoint": "#c9a227",
     "other": "#8a94a3",
 }
-_ROUND: Final = (1, 2, 5, 10)
-"""Tick distances that stay whole numbers when they are shown without decimals."""
 _SMOOTHING: Final = 5
 """Steps in the centred mean drawn over a noisy series."""
 
@@ -67,7 +70,7 @@ _PANELS: Final = (
 
 def training_figure(data: ReportData) -> Figure:
     """Entropy, length and accuracy per step, the stages shaded, the evaluations as points."""
-    figure = _figure(9.2, 8.4)
+    figure = new_figure(9.2, 8.4)
     axes = figure.subplots(len(_PANELS), 1, sharex=True)
     for ax, panel in zip(axes, _PANELS, strict=True):
         _draw_panel(ax, data, panel)
@@ -80,7 +83,7 @@ def training_figure(data: ReportData) -> Figure:
 
 def summary_figure(data: ReportData) -> Figure:
     """Length and accuracy of the base and after each stage, side by side."""
-    figure = _figure(9.2, 3.4)
+    figure = new_figure(9.2, 3.4)
     left, right = figure.subplots(1, 2)
     _draw_lengths(left, data)
     _draw_accuracies(right, data)
@@ -89,7 +92,7 @@ def summary_figure(data: ReportData) -> Figure:
 
 def wall_time_figure(data: ReportData) -> Figure:
     """Where the time went, by phase."""
-    figure = _figure(9.2, 2.8)
+    figure = new_figure(9.2, 2.8)
     ax = figure.subplots()
     phases = [p for p in (*PHASES, "other") if data.wall_seconds[p] > 0]
     seconds = [data.wall_seconds[p] for p in phases]
@@ -99,8 +102,8 @@ def wall_time_figure(data: ReportData) -> Figure:
     ax.bar_label(bars, labels, padding=5, color=INK, fontsize=9)
     ax.set_xlim(0, max(seconds, default=1.0) * 1.2)
     ax.invert_yaxis()
-    ax.set_title(f"Wall time by phase, {total:.0f} s in all", **_TITLE)
-    _dress(ax)
+    ax.set_title(f"Wall time by phase, {total:.0f} s in all", **TITLE)
+    dress(ax)
     ax.xaxis.set_visible(False)
     ax.spines["bottom"].set_visible(False)
     return figure
@@ -108,7 +111,7 @@ def wall_time_figure(data: ReportData) -> Figure:
 
 def headline_figure(data: ReportData) -> Figure:
     """The result in one picture, for a README: lengths, accuracies and entropy over the run."""
-    figure = _figure(12, 3.8)
+    figure = new_figure(12, 3.8)
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.35))
     _draw_lengths(left, data)
     _draw_accuracies(middle, data)
@@ -118,41 +121,10 @@ def headline_figure(data: ReportData) -> Figure:
     return figure
 
 
-def _figure(width: float, height: float) -> Figure:
-    """An empty figure of this size in inches, with room around and between its parts."""
-    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12, wspace=0.03, hspace=0.03)
-    return Figure(figsize=(width, height), layout=layout)
-
-
-_TITLE: Final[dict[str, Any]] = {
-    "loc": "left",
-    "fontsize": 10.5,
-    "fontweight": "bold",
-    "color": INK,
-    "pad": 10,
-}
-
-
-def _dress(ax: Axes, *, grid: bool = False) -> None:
-    """Take away what carries no information."""
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.spines[["left", "bottom"]].set_color("#8a94a3")
-    ax.tick_params(colors=INK, labelsize=9, color="#8a94a3", length=3)
-    ax.xaxis.label.set_color(INK)
-    if grid:
-        ax.grid(axis="y", color="#8a94a3", alpha=0.25, linewidth=0.7)
-    ax.set_axisbelow(True)
-
-
-def _in_percent(ax: Axes) -> None:
-    ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=_ROUND))
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-
-
 def _stage_colour(stages: Sequence[StageSpan], name: str) -> str:
     if name == BASE:
-        return _BASE_COLOUR
-    return _STAGE_COLOURS[[s.name for s in stages].index(name) % len(_STAGE_COLOURS)]
+        return BASE_COLOUR
+    return STAGE_COLOURS[[s.name for s in stages].index(name) % len(STAGE_COLOURS)]
 
 
 def _draw_panel(ax: Axes, data: ReportData, panel: _Panel) -> None:
@@ -174,12 +146,12 @@ def _draw_panel(ax: Axes, data: ReportData, panel: _Panel) -> None:
     if panel.evaluated:
         _draw_evaluations(ax, data, panel.evaluated)
     if panel.share:
-        _in_percent(ax)
+        in_percent(ax)
     else:
         ax.set_ylim(bottom=0)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=_ROUND))
-    ax.set_title(panel.title, **_TITLE)
-    _dress(ax, grid=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=ROUND))
+    ax.set_title(panel.title, **TITLE)
+    dress(ax, grid=True)
 
 
 def _values(steps: Sequence[Mapping[str, Any]], key: str) -> list[float]:
@@ -261,8 +233,8 @@ def _draw_lengths(ax: Axes, data: ReportData) -> None:
     ]
     ax.bar_label(bars, texts, padding=3, color=INK, fontsize=9.5, fontweight="bold")
     ax.set_ylim(0, max(lengths, default=1.0) * 1.22)
-    ax.set_title("Mean response length (tokens)", **_TITLE)
-    _dress(ax, grid=True)
+    ax.set_title("Mean response length (tokens)", **TITLE)
+    dress(ax, grid=True)
 
 
 def _draw_accuracies(ax: Axes, data: ReportData) -> None:
@@ -284,9 +256,9 @@ def _draw_accuracies(ax: Axes, data: ReportData) -> None:
     texts = [f"{100 * v:.1f} %" for v in values]
     ax.bar_label(bars, texts, label_type="center", color="white", fontsize=9.5, fontweight="bold")
     ax.set_ylim(0, 1.05)
-    _in_percent(ax)
-    ax.set_title("Accuracy (95 % interval)", **_TITLE)
-    _dress(ax, grid=True)
+    in_percent(ax)
+    ax.set_title("Accuracy (95 % interval)", **TITLE)
+    dress(ax, grid=True)
 
 
 def _bar_names(labels: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import jinja2
@@ -12,16 +13,22 @@ import yaml
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
+from algorithms.segmentation import THINK_CLOSE, split_thinking
+from services.analysis.sections import Section
 from services.reports.collect import ReportData
 from services.reports.connectors import split_connectors
+from services.reports.figure_style import INK
 from services.reports.findings import findings, headline, percent
-from services.reports.plots import INK, summary_figure, training_figure, wall_time_figure
-
-_END_OF_THOUGHT = "</think>"
+from services.reports.plots import summary_figure, training_figure, wall_time_figure
 
 
-def render_html(data: ReportData) -> str:
-    """Return the page; it holds its plots as SVG and refers to nothing outside."""
+def render_html(data: ReportData, sections: Sequence[Section] = ()) -> str:
+    """Return the page; it holds its plots as SVG and refers to nothing outside.
+
+    Args:
+        data: what the report says.
+        sections: of the job's analysis, shown after the training curves.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("services.reports"),
         autoescape=True,
@@ -37,6 +44,7 @@ def render_html(data: ReportData) -> str:
         headline=headline(data),
         findings=findings(data),
         figures={name: _inline_svg(figure) for name, figure in figures(data).items()},
+        sections=[(section, _inline_svg(section.figure)) for section in sections],
         spec=yaml.safe_dump(data.spec.model_dump(mode="json"), sort_keys=False),
     )
 
@@ -71,12 +79,12 @@ def _inline_svg(figure: Figure) -> Markup:
 
 def _response(text: str) -> Markup:
     """Return a response with its connectors marked and its thinking set apart from the answer."""
-    thinking, end, answer = text.rpartition(_END_OF_THOUGHT)
-    if not end:
-        return Markup('<span class="think">{}</span>').format(_marked(text))
-    return Markup('<span class="think">{}{}</span><span class="answer">{}</span>').format(
-        _marked(thinking), end, _marked(answer)
-    )
+    parts = split_thinking(text)
+    if not parts.closed:
+        return Markup('<span class="think">{}</span>').format(_marked(parts.thinking))
+    return Markup(
+        '<span class="think">{}</span><span class="divide">{}</span><span class="answer">{}</span>'
+    ).format(_marked(parts.thinking), THINK_CLOSE, _marked(parts.answer))
 
 
 def _marked(text: str) -> Markup:

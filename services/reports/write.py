@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from services.analysis.sections import Section
+from services.analysis.write import analyse_job
 from services.home import Home
 from services.reports.collect import ReportData, ReportError, collect
 from services.reports.findings import findings, headline
@@ -39,12 +42,12 @@ def write_report(home: Path, job_id: str, out: Path) -> Path:
         raise ReportError(f"there is no job store at {place.database}; is LACONIC_HOME right?")
     data = collect(SqliteJobStore(place.database), place.job(job_id), job_id)
     try:
-        return write_files(data, out)
+        return write_files(data, out, analyse_job(data, place.job(job_id)).sections)
     except OSError as e:
         raise ReportError(f"the report cannot be written to {out}: {e}") from e
 
 
-def write_files(data: ReportData, out: Path) -> Path:
+def write_files(data: ReportData, out: Path, sections: Sequence[Section] = ()) -> Path:
     """Write the files of a report on ``data``; return the path of the page."""
     out.mkdir(parents=True, exist_ok=True)
     for name, figure in figures(data).items():
@@ -54,7 +57,7 @@ def write_files(data: ReportData, out: Path) -> Path:
     content = json.dumps(report_content(data), indent=1, ensure_ascii=False)
     (out / "report.json").write_text(content + "\n")
     page = out / "report.html"
-    page.write_text(render_html(data))
+    page.write_text(render_html(data, sections))
     return page
 
 

@@ -1,0 +1,1 @@
+"""The figures of the paper, measured on a job: tokens, transitions, computation, objectives."""
