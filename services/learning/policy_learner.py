@@ -15,6 +15,7 @@ from torch import Tensor
 from algorithms.losses import policy_loss
 from algorithms.mismatch import mismatch
 from services.learning.deepspeed_config import deepspeed_config
+from services.learning.native_ops import keep_in_environment
 from services.learning.policy_model import PolicyModel, load_policy
 from services.learning.samples import Batch, ScoredResponse, Update, collate, shard
 from services.spec.job import LearnerSpec
@@ -63,6 +64,7 @@ class PolicyLearner:
     """One rank's share of the training of one policy."""
 
     def __init__(self, model_path: Path, spec: LearnerSpec) -> None:
+        keep_in_environment()
         import deepspeed
 
         self.spec = spec
