@@ -155,7 +155,7 @@ if [ "$project" = 1 ]; then
     die "laconic itself could not be installed" "the lines above say why"
   say "compiling DeepSpeed's collective for the CPU (under a minute, once)"
   build_log=$venv/native-ops.log
-  PATH="$PWD/$venv/bin:$PATH" timeout --foreground 600 "$venv/bin/python" -m services.learning.native_ops >"$build_log" 2>&1 || {
+  timeout --foreground 600 "$venv/bin/python" -m services.learning.native_ops >"$build_log" 2>&1 || {
     tail -n 20 "$build_log" >&2
     die "DeepSpeed's collective could not be compiled" "the lines above and $build_log say why"
   }

@@ -18,8 +18,11 @@ def keep_in_environment() -> None:
     """Have compiled extensions kept inside the virtual environment; must precede their first use.
 
     They depend on its paths: in the folder that torch shares between all environments, two
-    environments would compile them in turns. A folder that a person has set stays.
+    environments would compile them in turns. They depend on the version of ninja too, so the
+    environment's own comes first. A folder that a person has set stays.
     """
+    own = str(Path(sys.prefix) / "bin")
+    os.environ["PATH"] = os.pathsep.join([own, os.environ.get("PATH", os.defpath)])
     if os.access(sys.prefix, os.W_OK):
         os.environ.setdefault(_VARIABLE, str(Path(sys.prefix) / "torch_extensions"))
 
