@@ -26,7 +26,7 @@ from actors.training_run import TrainingRun
 from actors.waiting import Waiter
 from services.builtin import resolve_path
 from services.checkpoints import CheckpointStore
-from services.datasets import load_questions
+from services.datasets import Question, load_questions
 from services.home import Home
 from services.reports.machine import describe_machine
 from services.stores.lifecycle import JobState
@@ -158,16 +158,16 @@ class Driver:
         spec, paths = self.spec, self.home.job(self.job_id)
         model = resolve_path(spec.model.path)
         questions = load_questions(spec.data)
-        held_out = (
-            load_questions(spec.data.model_copy(update={"path": spec.evaluation.path}))
-            if spec.evaluation
-            else []
-        )
+        held_out: list[Question] = []
+        if wanted := spec.evaluation:
+            source = spec.data.model_copy(update={"path": wanted.path})
+            held_out = load_questions(source, wanted.questions)  # the rows that were checked
         ray.init(
             address="auto", namespace=f"laconic-{self.job_id}", log_to_driver=True, logging_level=30
         )
         self.install_signals()  # ray.init puts a handler of its own in their place
         checkpoints = CheckpointStore(paths.checkpoints)
+        checkpoints.recover()
         checkpoint, passed_over = checkpoints.latest()
         checkpoints.set_aside(passed_over)
         for problem in passed_over:
@@ -201,6 +201,8 @@ class Driver:
         else:
             if saved:
                 cause += f" after step {saved.step}"
+        if self._asked is Cancelled:  # it came while the checkpoint was written
+            return self._end("cancelled", "cancelled on request", 0)
         return self._end("interrupted", cause, 0)
 
     def _fail(self, error: Exception) -> int:

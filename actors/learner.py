@@ -66,16 +66,19 @@ class LearnerLoop:
 
     def _next_item(self) -> dict[str, Any]:
         """Return the next work item, the same on every rank."""
-        box: list[Any] = [None]
-        while box[0] is None:
+        item: dict[str, Any] | None = None
+        while item is None:
             if self.learner.rank == 0:
-                box[0] = ray.get(
+                item = ray.get(
                     self.queue.next_work.remote("learner", _POLL_SECONDS),
                     timeout=_POLL_SECONDS + 60,
                 )
             if self.learner.world > 1:
+                # Ray's own pickler: only it sends a reference together with who owns the object.
+                box = [ray.cloudpickle.dumps(item)]
                 dist.broadcast_object_list(box, src=0)
-        return dict(box[0])
+                item = ray.cloudpickle.loads(box[0])
+        return item
 
     def _complete(self, item: dict[str, Any], result: dict[str, Any]) -> None:
         if self.learner.rank == 0:

@@ -130,7 +130,8 @@ def start_roles(
     publisher = (
         ray.remote(WeightPublisher)
         .options(name=f"{job_id}-publisher", num_cpus=0)
-        .remote(generators, spec.learner.timeout_seconds)
+        # Half of what the driver waits for the whole step: the generator that is late gets named.
+        .remote(generators, spec.learner.timeout_seconds / 2)
     )
     config = {
         "spec": spec.learner.model_dump(mode="json"),

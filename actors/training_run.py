@@ -86,6 +86,7 @@ class TrainingRun:
         self.learners.last_id = state["work_id"]
         self._optimizer_stage = state["optimizer_stage"]
         self._unevaluated, self._restored = state["unevaluated"], checkpoint
+        self._boundary = state
         load = self.roles.replay.load_state_dict.remote(state["replay"])
         self.waiter.one(load, 60, "the replay queue to restore its accounting")
         self._set_version(state["version"])
@@ -194,6 +195,7 @@ class TrainingRun:
         return self._write_checkpoint()
 
     def _write_checkpoint(self) -> Checkpoint:
+        started = time.monotonic()
         step = self._boundary["machine"]["global_step"]
         folder = self.checkpoints.begin(step)
         try:
@@ -205,8 +207,11 @@ class TrainingRun:
             raise
         removed = self.checkpoints.prune(self.spec.checkpoint.keep, self.machine.rollback_steps)
         self._uncheckpointed = 0
+        seconds = time.monotonic() - started
         self.journal.event(
-            "checkpoint", f"checkpoint of step {step}", {"step": step, "removed": removed}
+            "checkpoint",
+            f"checkpoint of step {step}",
+            {"step": step, "removed": removed, "seconds": seconds},
         )
         return checkpoint
 
@@ -290,7 +295,8 @@ class TrainingRun:
                 [(g["group_id"], g["ref"]) for g in groups], stage.objective.model_dump(mode="json")
             )
             responses = len(groups) * stage.sampling.group_size
-            patience = 60 + responses * self.spec.verifier.timeout_seconds
+            # Each may overrun, and its process has to be replaced.
+            patience = 60 + responses * (self.spec.verifier.timeout_seconds + 10)
             summaries: list[dict[str, Any]] = self.waiter.one(
                 call, patience, f"verdicts on {responses} responses"
             )

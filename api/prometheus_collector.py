@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from api.dependencies import Context
 from services.metric_catalogue import BY_NAME, CATALOGUE, Series
+from services.replay_records import State
 from services.stores.lifecycle import ACTIVE, STATES
 from services.stores.protocol import JobRecord
 
@@ -85,10 +86,11 @@ def _of_step(record: Mapping[str, Any]) -> Iterator[tuple[str, Any, tuple[str, .
         yield "laconic_step_seconds", seconds, (phase,)
     for verdict, count in (record.get("verdicts") or {}).items():
         yield "laconic_verdicts_last_step", count, (verdict,)
-    for state, count in (record.get("replay") or {}).items():
-        yield "laconic_replay_samples", count, (state,)
+    replay = record.get("replay") or {}
+    for state in get_args(State):
+        yield "laconic_replay_groups", replay.get(state), (state,)
     samples = record.get("samples") or {}
-    yield "laconic_replay_samples", samples.get("in_flight"), ("in_flight",)
+    yield "laconic_samples_in_flight", samples.get("in_flight"), ()
     yield "laconic_samples_generated_total", samples.get("generated"), ()
     yield "laconic_samples_total", samples.get("trained"), ("trained",)
     for reason, count in (samples.get("excluded") or {}).items():

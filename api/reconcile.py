@@ -149,11 +149,11 @@ class Reconciler:
         state: JobState = "failed"
         cause = f"driver ended without a record: Ray job {seen.status}"
         cause += f" ({seen.message.strip()})" if seen.message else ""
-        if seen.status == "missing":
+        if job.cancel_requested_at is not None:
+            state, cause = "cancelled", "cancelled on request"
+        elif seen.status == "missing":
             state = "interrupted"
             cause = "the Ray cluster it ran on is gone; resume it to go on from its last checkpoint"
-        elif job.cancel_requested_at is not None:
-            state, cause = "cancelled", "cancelled on request"
         elif seen.status == "stopped":
             state, cause = "interrupted", "its Ray job was stopped"
         tail = self._log(submission_id(job.id, job.attempt))[-_LOG_TAIL:]

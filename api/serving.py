@@ -3,13 +3,14 @@ given. What ``laconic serve`` and ``laconic demo`` run."""
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import IO, Final
 
 import uvicorn
 
@@ -50,6 +51,7 @@ class ControlPlane:
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._context: Context | None = None
+        self._lock: IO[str] | None = None
         self.url = ""
         """Where the API answers, once started."""
 
@@ -59,6 +61,8 @@ class ControlPlane:
         return self._cluster is not None
 
     def __enter__(self) -> ControlPlane:
+        self._home.create()
+        self._lock = lock_home(self._home)
         listener = self._listen()
         try:
             if not (os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_API_SERVER_ADDRESS")):
@@ -107,7 +111,15 @@ class ControlPlane:
         return not left
 
     def close(self) -> None:
-        """End the server, then the cluster. Safe to call again."""
+        """End the server, then the cluster, then let the home folder go. Safe to call again."""
+        try:
+            self._close()
+        finally:
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
+
+    def _close(self) -> None:
         if self._context is not None:
             self._context.closing.set()
         if self._server is not None:
@@ -186,3 +198,26 @@ class ControlPlane:
             context.store.set_state(job_id, "interrupted", attempt=job.attempt, cause=cause)
         except (IllegalTransition, StaleAttempt) as error:
             log.info("%s", error)
+
+
+def lock_home(home: Home) -> IO[str]:
+    """Hold the home folder until the file returned is closed, or this process ends.
+
+    Raises:
+        ServingError: another control plane holds it. Each would take the other's jobs for lost.
+    """
+    file = home.lock.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        raise ServingError(
+            f"the home folder {home.root} is in use by another control plane (process {holder}); "
+            "talk to that one, or give this one a folder of its own with --home"
+        ) from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file

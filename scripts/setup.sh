@@ -153,6 +153,12 @@ if [ "$project" = 1 ]; then
   say "installing laconic"
   uv_install 120 --quiet --no-build-isolation --editable . ||
     die "laconic itself could not be installed" "the lines above say why"
+  say "compiling DeepSpeed's collective for the CPU (under a minute, once)"
+  build_log=$venv/native-ops.log
+  timeout --foreground 600 "$venv/bin/python" -m services.learning.native_ops >"$build_log" 2>&1 || {
+    tail -n 20 "$build_log" >&2
+    die "DeepSpeed's collective could not be compiled" "the lines above and $build_log say why"
+  }
   everything >"$venv/.laconic-everything"
 fi
 say "done"

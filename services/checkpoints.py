@@ -13,6 +13,7 @@ from typing import Any
 
 _MANIFEST = "manifest.json"
 _REPLACED = ".replaced-"
+_WRITING = ".writing-"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class CheckpointStore:
 
     def begin(self, step: int) -> Path:
         """Return an empty folder to write the checkpoint of ``step`` into."""
-        folder = self.root / f".writing-{step:06d}"
+        folder = self.root / f"{_WRITING}{step:06d}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder
@@ -70,15 +71,18 @@ class CheckpointStore:
         shutil.rmtree(aside, ignore_errors=True)
         return Checkpoint(final, step, state)
 
-    def latest(self) -> tuple[Checkpoint | None, list[str]]:
-        """Return the newest intact checkpoint, and why newer ones were passed over.
-
-        A checkpoint whose successor of the same step never got its name has its own back.
-        """
+    def recover(self) -> None:
+        """Clear up after an attempt that was killed: what it was writing goes, and a checkpoint
+        whose successor of the same step never got its name has its own back."""
+        for debris in self.root.glob(f"{_WRITING}*"):
+            shutil.rmtree(debris, ignore_errors=True)
         for aside in self.root.glob(f"{_REPLACED}*"):
             final = self.root / f"step-{aside.name.removeprefix(_REPLACED)}"
             if not final.exists():
                 aside.rename(final)
+
+    def latest(self) -> tuple[Checkpoint | None, list[str]]:
+        """Return the newest intact checkpoint, and why newer ones were passed over."""
         passed: list[str] = []
         for folder in sorted(self.root.glob("step-*"), reverse=True):
             if problem := _problem(folder):

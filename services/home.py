@@ -37,6 +37,11 @@ class Home:
     def database(self) -> Path:
         return self.root / "jobs.db"
 
+    @property
+    def lock(self) -> Path:
+        """Held by the control plane that serves this folder."""
+        return self.root / "control-plane.lock"
+
     def job(self, job_id: str) -> JobFolder:
         return JobFolder(self.root / "jobs" / job_id)
 

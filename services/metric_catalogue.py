@@ -83,10 +83,16 @@ CATALOGUE: Final[tuple[Series, ...]] = (
         "laconic_step_seconds", "gauge", "Time of each phase of the last step", (*_JOB, "phase")
     ),
     Series(
-        "laconic_replay_samples",
+        "laconic_replay_groups",
         "gauge",
-        "Samples in the replay queue (ready, leased) and on their way (in_flight)",
+        "Prompt groups in the replay queue at the end of the last step, by state",
         (*_JOB, "state"),
+    ),
+    Series(
+        "laconic_samples_in_flight",
+        "gauge",
+        "Samples drawn and neither trained nor excluded yet",
+        _JOB,
     ),
     Series("laconic_samples_generated_total", "counter", "Samples drawn", _JOB),
     Series(

@@ -96,7 +96,7 @@ def _check_weights(folder: Path) -> None:
                 f"{folder} lacks {', '.join(missing)}, which {index.name} lists; complete the copy"
             )
     else:
-        files = sorted(folder.glob("*.safetensors"))
+        files = [f for f in (folder / "model.safetensors",) if f.is_file()]
     if not files:
         other = sorted(
             f.name for f in folder.iterdir() if f.suffix in {".bin", ".pt", ".pth", ".gguf", ".h5"}

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["metrics"])
 def metrics(
     job_id: str,
     context: Ctx,
-    after_step: Annotated[int, Query(ge=0)] = 0,
+    after_step: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> MetricsPage:
     """Records of the steps above ``after_step``. After a resume the steps that were lost are

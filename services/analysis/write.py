@@ -77,7 +77,7 @@ def analyse_job(data: ReportData, folder: JobFolder) -> Analysis:
     """
     return analyse(
         data.steps,
-        read_evaluations(folder, [BASE, *(stage.name for stage in data.spec.stages)]),
+        read_evaluations(folder, [BASE, *(o.label for o in data.spec.schedule)]),
         all_samples(folder.root),
         vocabulary_of(data.spec.model.path),
     )

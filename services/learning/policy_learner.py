@@ -16,6 +16,7 @@ from algorithms.losses import LossStats, policy_loss
 from algorithms.policy_loss_settings import PolicyLoss
 from algorithms.token_emphasis import emphasis, entropy_threshold
 from services.learning.deepspeed_config import deepspeed_config
+from services.learning.native_ops import keep_in_environment
 from services.learning.policy_model import PolicyModel, load_policy
 from services.learning.samples import Batch, ScoredResponse, Update, collate, shard
 from services.learning.tally import Tally
@@ -42,6 +43,7 @@ class PolicyLearner:
     """One rank's share of the training of one policy."""
 
     def __init__(self, model_path: Path, spec: LearnerSpec) -> None:
+        keep_in_environment()
         import deepspeed
 
         self.spec = spec

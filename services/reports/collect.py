@@ -101,7 +101,7 @@ def collect(store: JobStore, folder: JobFolder, job_id: str) -> ReportData:
         steps=steps,
         stages=_stage_spans(record.spec, steps, raw.keys()),
         wall_seconds=_wall_seconds(
-            steps, [*raw.values(), *_midway(events)], _running_seconds(events, record)
+            steps, [*raw.values(), *_midway(events)], events, _running_seconds(events, record)
         ),
         samples=steps[-1].get("samples") if steps else None,
         peak_memory_bytes=_peak_memory([*steps, *(e.data for e in events)]),
@@ -197,13 +197,17 @@ def _running_seconds(events: Sequence[EventRecord], job: JobRecord) -> float:
 
 
 def _wall_seconds(
-    steps: Sequence[Mapping[str, Any]], evaluations: Iterable[Mapping[str, Any]], total: float
+    steps: Sequence[Mapping[str, Any]],
+    evaluations: Iterable[Mapping[str, Any]],
+    events: Sequence[EventRecord],
+    total: float,
 ) -> dict[str, float]:
     phases = {
         phase: sum((s.get("seconds") or {}).get(phase) or 0.0 for s in steps) for phase in PHASES
     }
-    # Evaluations stand between steps; their own files say how long they took.
+    # These stand between steps; evaluation files and checkpoint events say how long they took.
     phases["evaluate"] = sum(e["seconds"] for e in evaluations)
+    phases["checkpoint"] = sum(e.data.get("seconds", 0.0) for e in events if e.type == "checkpoint")
     known = sum(phases.values())
     total = max(total, known)
     return {**phases, "other": total - known, "total": total}

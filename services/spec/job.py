@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from algorithms.criteria import LengthTarget
 from algorithms.schedule import Cycles, Occurrence, occurrences
 from algorithms.stage import Stage
 from algorithms.strict import Strict
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _whole_above_one(gpus: float) -> float:
+    if gpus > 1 and not gpus.is_integer():
+        raise ValueError(f"gpus ({gpus:g}) above 1 must be a whole number: Ray shares only one GPU")
+    return gpus
+
+
+Gpus = Annotated[float, Field(ge=0), AfterValidator(_whole_above_one)]
 
 
 class ModelSpec(Strict):
@@ -38,7 +49,7 @@ class GeneratorSpec(Strict):
     workers: int = Field(default=1, ge=1)
     cpus: float = Field(default=1, gt=0)
     """Ray CPUs reserved by each worker."""
-    gpus: float = Field(default=0, ge=0)
+    gpus: Gpus = 0
     """Ray GPUs reserved by each worker; 0 runs vLLM on the CPU."""
     threads: int | None = Field(default=None, ge=1)
     """OpenMP threads of a CPU worker; unset shares the node's cores among the workers."""
@@ -58,14 +69,14 @@ class LearnerSpec(Strict):
 
     workers: int = Field(default=1, ge=1)
     cpus: float = Field(default=1, gt=0)
-    gpus: float = Field(default=0, ge=0)
+    gpus: Gpus = 0
     threads: int | None = Field(default=None, ge=1)
     """OpenMP threads of a CPU worker; unset shares the node's cores among the workers."""
     zero_stage: Literal[0, 1, 2, 3] = 0
     """DeepSpeed ZeRO stage."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the trained weights; bfloat16 keeps float32 master weights in the optimiser."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     eps: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     grad_clip: float = Field(default=1.0, gt=0)
@@ -84,7 +95,8 @@ class LearnerSpec(Strict):
 class VerifierSpec(Strict):
     """The pool of killable verification processes."""
 
-    workers: int = Field(default=1, ge=1)
+    workers: int = Field(default=1, ge=1, le=512)
+    """Processes; each takes about 150 MB once an answer needs algebra."""
     timeout_seconds: float = Field(default=3.0, gt=0)
     """Wall clock of one answer; the process is killed and replaced when it overruns."""
     memory_mib: int = Field(default=1024, ge=64)
@@ -151,6 +163,10 @@ class JobSpec(Strict):
         names = [s.name for s in self.stages]
         if twice := {n for n in names if names.count(n) > 1}:
             raise ValueError(f"stages: names must be unique, {sorted(twice)} stands twice")
+        if "base" in names:
+            raise ValueError(
+                "stages: 'base' is what the untrained model is called; rename the stage"
+            )
         return self
 
     @model_validator(mode="after")

@@ -139,7 +139,8 @@ class JobStore(Protocol):
         ...
 
     def begin_attempt(self, job_id: str) -> JobRecord:
-        """Resume: attempt + 1, state ``queued``; commands nobody took are dropped.
+        """Resume: attempt + 1, state ``queued``; of the commands nobody took, wishes for a stage
+        stay, cancels and stops are dropped.
 
         Raises:
             IllegalTransition: the job is neither interrupted nor failed.

@@ -119,7 +119,10 @@ class SqliteJobStore:
                 " ray_submission_id = NULL, cancel_requested_at = NULL WHERE id = ?",
                 (attempt, time.time(), job_id),
             )
-            db.execute("DELETE FROM commands WHERE job_id = ? AND taken_by IS NULL", (job_id,))
+            db.execute(
+                "DELETE FROM commands WHERE job_id = ? AND taken_by IS NULL AND kind != 'stage'",
+                (job_id,),
+            )
             _add_state_event(db, job_id, row["state"], "queued", cause=None, attempt=attempt)
             return _record(_row(db, job_id))
 

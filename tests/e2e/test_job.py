@@ -168,6 +168,29 @@ def test_a_job_killed_and_stopped_ends_with_the_same_weights(server: Server, fin
     assert difference < 1e-6
 
 
+def test_two_generators_and_two_learners_share_the_work(server: Server) -> None:
+    """World size 2 with partitioned optimiser states, through Ray Train and the object store."""
+    stages = {
+        "compression": {**SHORT["stages"]["compression"], "steps": 2},
+        "exploration": {**SHORT["stages"]["exploration"], "steps": 1},
+    }
+    workers = {"workers": 2, "cpus": 0.5}
+    job_id = server.submit(
+        {
+            **SHORT,
+            "stages": stages,
+            "evaluation": None,
+            "generator": workers,
+            "learner": {**workers, "zero_stage": 2},
+        }
+    )
+    server.wait(job_id, lambda j: j["state"] == "succeeded", 600)
+    records = server.metrics(job_id)
+    assert [r["samples"]["generated"] for r in records] == [32, 64, 96]
+    assert all(r["samples"]["in_flight"] == 0 for r in records)
+    assert max(r["mismatch_abs_mean"] for r in records) < 1e-4
+
+
 def test_a_person_moves_the_job_to_the_next_stage_and_cancels_it(server: Server) -> None:
     long = {**SHORT, "stages": {**SHORT["stages"]}}
     long["stages"]["compression"] = {**SHORT["stages"]["compression"], "steps": 500}

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from api.client import Client
+from api.serving import ServingError, lock_home
 from services.home import Home
 from services.stores.sqlite import SqliteJobStore
 from tests.integration import waiting
@@ -52,6 +53,15 @@ def served(tmp_path):
     if server.poll() is None:
         server.kill()
         wait_until("the end of Ray", lambda: not of_home(home))
+
+
+def test_a_home_folder_has_one_control_plane(tmp_path):
+    home = Home(tmp_path).create()
+    held = lock_home(home)
+    with pytest.raises(ServingError, match=f"process {os.getpid()}.*--home"):
+        lock_home(home)
+    held.close()
+    lock_home(home).close()
 
 
 @pytest.mark.timeout(600)

@@ -224,6 +224,14 @@ def test_only_interrupted_and_failed_jobs_resume(store, job, state):
         store.begin_attempt(job.id)
 
 
+def test_a_wish_for_a_stage_outlives_the_attempt_it_was_sent_to(store, job):
+    store.send_command(job.id, "stage", {"to": "next"})
+    store.send_command(job.id, "stop", {})
+    store.set_state(job.id, "interrupted", attempt=1)
+    store.begin_attempt(job.id)
+    assert [(c.kind, c.data) for c in store.take_commands(job.id, 2)] == [("stage", {"to": "next"})]
+
+
 def test_a_job_without_a_driver_takes_no_commands(store, job):
     store.set_state(job.id, "cancelled", attempt=None)
     with pytest.raises(IllegalTransition):

@@ -63,6 +63,9 @@ def test_the_same_step_again_replaces_the_old_one(tmp_path: Path) -> None:
 def test_a_crash_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path)
     write(store, 5, "old").folder.rename(tmp_path / ".replaced-000005")
+    debris = store.begin(6)
+    store.recover()
+    assert not debris.exists()
     found, passed = store.latest()
     assert passed == []
     assert found is not None

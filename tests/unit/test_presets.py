@@ -114,6 +114,24 @@ def test_r_outside_its_range(r):
     assert str(r) in found["/stages/0/objective/r"]
 
 
+def test_the_name_of_the_untrained_model_is_taken():
+    stage = {"name": "base", "objective": {"type": "compress"}}
+    assert any("'base'" in text for text in problems({"stages": [stage]}).values())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "where"),
+    [
+        ({"learner": {"betas": [2, 5]}}, "/learner/betas/0"),
+        ({"generator": {"gpus": 1.5}}, "/generator/gpus"),
+        ({"verifier": {"workers": 100_000}}, "/verifier/workers"),
+        ({"replay": {"lease_seconds": 10}}, "/replay/lease_seconds"),
+    ],
+)
+def test_settings_that_would_fail_later_are_refused(overrides, where):
+    assert where in problems(overrides)
+
+
 @pytest.mark.parametrize("objective", [{}, {"objective": {"type": "entangled"}}])
 def test_group_size_one_with_a_group_relative_objective(objective):
     found = problems({"stages": {"exploration": {"sampling": {"group_size": 1}, **objective}}})

@@ -48,6 +48,13 @@ def test_a_driver_taken_away_leaves_a_job_to_resume(plane, status):
     assert plane.store.get_job(job).cause
 
 
+def test_a_cancelled_job_whose_cluster_is_gone_is_cancelled(plane):
+    job = plane.running()
+    plane.http.post(f"/v1/jobs/{job}/cancel")
+    plane.launcher.shown[f"{job}-1"] = Observation("missing")
+    plane.wait_for("the end", lambda: plane.state(job) == "cancelled")
+
+
 def test_a_cluster_that_does_not_answer_ends_nothing(plane):
     job = plane.running()
     plane.launcher.shown[f"{job}-1"] = Observation("unobservable", "connection refused")
