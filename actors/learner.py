@@ -17,6 +17,7 @@ from algorithms.trajectory import TrajectoryGroup
 from services import weights
 from services.learning.policy_learner import PolicyLearner
 from services.learning.samples import Update, build_updates
+from services.learning.token_probe import Probe
 from services.numerics import make_reproducible
 from services.spec.job import LearnerSpec
 
@@ -95,7 +96,10 @@ class LearnerLoop:
             self.learner.reset_optimizer()
         updates = self._updates(item)
         result: dict[str, Any] = self.learner.train_step(
-            updates, temperature=item["temperature"], learning_rate=item["learning_rate"]
+            updates,
+            temperature=item["temperature"],
+            learning_rate=item["learning_rate"],
+            probe=Probe(**item["probe"]) if item["probe"] else None,
         )
         result["train_seconds"] = time.monotonic() - started
         result.update(self._publish(item))

@@ -14,6 +14,7 @@ from actors.learner_work import LearnerWork
 from actors.roles import Roles
 from actors.rollback import roll_back
 from actors.run_journal import RunJournal
+from actors.train_item import train_item
 from actors.waiting import Waiter
 from algorithms.guard_watch import EvaluationOutcome
 from algorithms.schedule import Occurrence
@@ -316,16 +317,11 @@ class TrainingRun:
 
     def _train(self, current: Occurrence, step: int, ids: list[str]) -> dict[str, Any]:
         self._enter("train")
-        stage, label = current.stage, current.label
+        label = current.label
+        reset = current.stage.optimizer == "reset" and self._optimizer_stage != label
         item = {
-            "kind": "train",
-            "groups": ids,
-            "update_unit": stage.update_unit,
-            "per_update": stage.items_per_update,
-            "seed": derive_seed(self.spec.seed, "updates", step),
-            "temperature": stage.sampling.temperature,
-            "learning_rate": stage.learning_rate,
-            "reset_optimizer": stage.optimizer == "reset" and self._optimizer_stage != label,
+            **train_item(self.spec, self.paths, current, step, ids),
+            "reset_optimizer": reset,
             "version": self.version + 1,
         }
         result = self.learners.do(item, f"the learners to train step {step}")

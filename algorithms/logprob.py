@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
+from algorithms.token_gradients import TokenColumns, token_columns
+
 
 def token_logprob_entropy(
     hidden: Float[Tensor, "T H"],
@@ -158,3 +160,22 @@ class ChunkedHead(nn.Module):
         return token_logprob_entropy(
             hidden, self.weight, targets, temperature, self.chunk, entropy_gradient
         )
+
+
+class MeasuringHead(nn.Module):
+    """The same projection for looking only: the columns of a token analysis, without gradient."""
+
+    def __init__(self, weight: nn.Parameter, chunk: int = 1024) -> None:
+        """Share ``weight`` of shape [V, H]; ``chunk`` is in tokens."""
+        super().__init__()
+        self.weight = weight
+        self.chunk = chunk
+
+    def forward(
+        self,
+        hidden: Float[Tensor, "T H"],
+        targets: Integer[Tensor, " T"],
+        temperature: float = 1.0,
+    ) -> TokenColumns:
+        """See :func:`algorithms.token_gradients.token_columns`."""
+        return token_columns(hidden, self.weight, targets, temperature, self.chunk)

@@ -55,6 +55,7 @@ _LEARNER_FIGURES = (
     "reference_kl",
     "loss",
     "grad_norm",
+    "entropy_profile",
     "updates",
     "skipped_updates",
 )

@@ -15,11 +15,14 @@ from torch import Tensor
 from algorithms.losses import LossStats, policy_loss
 from algorithms.policy_loss_settings import PolicyLoss
 from algorithms.token_emphasis import emphasis, entropy_threshold
+from algorithms.token_gradients import TokenColumns
 from services.learning.deepspeed_config import deepspeed_config
+from services.learning.entropy_profile import EntropyProfile
 from services.learning.native_ops import keep_in_environment
 from services.learning.policy_model import PolicyModel, load_policy
 from services.learning.samples import Batch, ScoredResponse, Update, collate, shard
 from services.learning.tally import Tally
+from services.learning.token_probe import Probe, keep, probe_tokens
 from services.spec.job import LearnerSpec
 
 
@@ -49,6 +52,7 @@ class PolicyLearner:
         self.spec = spec
         self._model_path = model_path
         self._reference: PolicyModel | None = None
+        self._profile = EntropyProfile()
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         model = load_policy(model_path, getattr(torch, spec.dtype), spec.logprob_chunk)
@@ -67,14 +71,24 @@ class PolicyLearner:
         *,
         temperature: float,
         learning_rate: float,
-    ) -> dict[str, float]:
+        probe: Probe | None = None,
+    ) -> dict[str, Any]:
         """Run the optimiser updates of one rollout batch; return means over its tokens.
+
+        Args:
+            updates: mini-batches, in their order.
+            temperature: the one the responses were sampled at.
+            learning_rate: of this step.
+            probe: leave a sample of the tokens as they are before the step.
 
         Raises:
             NonFiniteLoss: named with the update it happened in.
         """
         self._set_learning_rate(learning_rate)
         tally, norms, skipped = Tally(), list[float](), 0
+        self._profile = EntropyProfile()
+        if probe is not None:
+            self._probe(probe, updates, temperature)
         measured = self._before_step(updates, temperature, tally)
         for i, update in enumerate(updates):
             if update.empty:
@@ -98,7 +112,22 @@ class PolicyLearner:
             "updates": float(len(norms)),
             "skipped_updates": float(skipped),
             "trained_tokens": sums["trained_tokens"],
+            "entropy_profile": self._profile.figures(),
         }
+
+    def _probe(self, probe: Probe, updates: Sequence[Update], temperature: float) -> None:
+        """Look at this rank's tokens; rank 0 keeps its share, a sample of every length."""
+        plan = self._micro_batches([s for u in updates for s in u.sequences])
+
+        def score(batch: Batch) -> TokenColumns:
+            found = self.engine(
+                batch.input_ids, batch.positions, batch.targets, temperature, measure=True
+            )
+            return TokenColumns(*found)
+
+        samples = probe_tokens(probe, plan, score, temperature, self.engine.device)
+        if self.rank == 0:
+            keep(probe, samples)
 
     def _before_step(
         self, updates: Sequence[Update], temperature: float, tally: Tally
@@ -126,6 +155,7 @@ class PolicyLearner:
                     continue
                 tally.add_entropy(entropy, untempered)
                 tally.add_mismatch(logprob, batch.behaviour_logprobs)
+                self._profile.add(sequences, entropy)
                 reference = self._reference_logprobs(sequences, batch, temperature)
                 counts = [len(s.response) for s in sequences]
                 columns = (logprob.split(counts), entropy.split(counts), reference.split(counts))
@@ -179,6 +209,9 @@ class PolicyLearner:
                 new = torch.tensor([m is None for m in known], device=logprob.device)
                 fresh = new[batch.sequence]
                 tally.add_entropy(entropy.detach()[fresh], untempered[fresh])
+                first = [s for s, m in zip(sequences, known, strict=True) if m is None]
+                if first:
+                    self._profile.add(first, entropy[fresh])
                 if index == 0:
                     tally.add_mismatch(logprob.detach()[fresh], batch.behaviour_logprobs[fresh])
         # Without ZeRO DeepSpeed reports no norm, but whole gradients are at hand before the step.

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
-from algorithms.logprob import ChunkedHead
+from algorithms.logprob import ChunkedHead, MeasuringHead
+from algorithms.token_gradients import TokenColumns
 
 
 class PolicyModel(nn.Module):
@@ -23,6 +24,7 @@ class PolicyModel(nn.Module):
         super().__init__()
         self.lm: Any = lm
         self.head = ChunkedHead(lm.get_output_embeddings().weight, chunk)
+        self.probe = MeasuringHead(lm.get_output_embeddings().weight, chunk)
 
     def forward(
         self,
@@ -31,7 +33,8 @@ class PolicyModel(nn.Module):
         targets: Tensor,
         temperature: float,
         entropy_gradient: bool = False,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        measure: bool = False,
+    ) -> tuple[Tensor, ...]:
         """Score the response tokens of a right-padded batch.
 
         Args:
@@ -42,12 +45,18 @@ class PolicyModel(nn.Module):
             targets: [N] those next tokens.
             temperature: the one the tokens were sampled at.
             entropy_gradient: whether the entropy carries gradient too.
+            measure: return what a token analysis needs instead.
 
         Returns:
             log-probability [N] (with gradient), entropy [N] at ``temperature`` and at 1, in nats.
         """
         hidden = self.lm.model(input_ids=input_ids, use_cache=False).last_hidden_state
         picked = hidden.flatten(0, 1).index_select(0, positions)
+        if measure:
+            seen: TokenColumns = self.probe(picked, targets, temperature)
+            # A plain tuple, in the order of the columns: DeepSpeed looks into what is returned.
+            columns = (seen.logprob, seen.entropy, seen.entropy_untempered)
+            return (*columns, seen.square_sum, seen.hidden_norm)
         logprob, entropy, untempered = self.head(picked, targets, temperature, entropy_gradient)
         return logprob, entropy, untempered
 

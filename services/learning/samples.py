@@ -15,7 +15,7 @@ from algorithms.batching import micro_batches, split_updates, token_weights
 from algorithms.policy_loss_settings import PolicyLoss
 from algorithms.scoring import ScoredGroup
 from algorithms.stage import UpdateUnit
-from algorithms.trajectory import TrajectoryGroup
+from algorithms.trajectory import JUDGED, TrajectoryGroup, is_correct
 
 _LOSS: TypeAdapter[PolicyLoss] = TypeAdapter(PolicyLoss)
 
@@ -34,6 +34,10 @@ class ScoredResponse:
     """Whether training on it can change anything."""
     loss: PolicyLoss
     """The surrogate it feeds."""
+    think_length: int
+    """Tokens of it up to and with ``</think>``."""
+    correct: int
+    """1 or 0, -1 where the verifier could not judge it."""
     slot: int
     """Place in its update by length; ``slot % world`` is the rank that always handles it."""
 
@@ -90,11 +94,20 @@ def build_update(groups: Sequence[Pair]) -> Update:
             weight=float(weight),
             has_gradient=bool(weight) and bool(s.has_gradient[g]),
             loss=loss,
+            think_length=int(t.think_lengths[g]),
+            correct=_correct(t, s, g),
             slot=int(slot),
         )
         for (t, s, loss, g), weight, slot in zip(rows, weights.weight, slots, strict=True)
     ]
     return Update(tuple(sequences), weights.empty)
+
+
+def _correct(trajectory: TrajectoryGroup, scored: ScoredGroup, index: int) -> int:
+    verdict = scored.verdicts[index]
+    if verdict not in JUDGED:
+        return -1
+    return int(is_correct(verdict, trajectory.finish_reasons[index] == "stop"))
 
 
 @dataclass(frozen=True)

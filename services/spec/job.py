@@ -130,6 +130,15 @@ class EvaluationSpec(Strict):
     accuracy guard looks; unset evaluates at the end of each stage only."""
 
 
+class AnalysisSpec(Strict):
+    """Samples of the tokens trained on, for ``laconic analyze``."""
+
+    every_steps: int = Field(default=20, ge=1)
+    """Steps between two samples; each costs a forward pass over the step's tokens."""
+    max_tokens: int = Field(default=200_000, ge=1)
+    """Tokens kept of one sampled step."""
+
+
 class CheckpointSpec(Strict):
     """When the run can be picked up again."""
 
@@ -154,6 +163,8 @@ class JobSpec(Strict):
     learner: LearnerSpec = LearnerSpec()
     verifier: VerifierSpec = VerifierSpec()
     replay: ReplaySpec = ReplaySpec()
+    analysis: AnalysisSpec | None = AnalysisSpec()
+    """Null keeps no samples."""
     checkpoint: CheckpointSpec = CheckpointSpec()
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Fixes data order, sampling and initial states."""

@@ -29,6 +29,8 @@ def response(length: int, slot: int, *, prompt: int = 3, weight: float = 0.5) ->
         weight=weight,
         has_gradient=True,
         loss=PpoLoss(),
+        think_length=length,
+        correct=1,
         slot=slot,
     )
 

@@ -1,0 +1,60 @@
+"""Token entropy of one step by part and by outcome, with percentiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor
+
+from services.learning.samples import ScoredResponse
+
+PERCENTILES = (50, 80, 95, 99)
+
+
+class EntropyProfile:
+    """Entropies of the tokens that one rank has scored in a step, at the sampling temperature."""
+
+    def __init__(self) -> None:
+        self._columns: list[NDArray[np.float32]] = []
+
+    def add(self, sequences: Sequence[ScoredResponse], entropy: Tensor) -> None:
+        """Take the entropies [N] of the tokens of these sequences, one after another, in nats."""
+        counts = [len(s.response) for s in sequences]
+        thinking = [np.arange(n) < s.think_length for s, n in zip(sequences, counts, strict=True)]
+        correct = np.repeat([s.correct for s in sequences], counts)
+        values = entropy.detach().cpu().numpy()
+        self._columns.append(
+            np.stack([values, np.concatenate(thinking), correct]).astype(np.float32)
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """Return the profile over all ranks; None for what no token belongs to. Collective.
+
+        ``think`` and ``answer``: mean before and after the end of ``</think>``. ``correct`` and
+        ``incorrect``: mean over judged responses. ``p50`` and so on: percentiles.
+        """
+        mine = np.concatenate([np.zeros((3, 0), np.float32), *self._columns], axis=1)
+        parts: list[Any] = [mine]
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            parts = [None] * dist.get_world_size()
+            dist.all_gather_object(parts, mine)
+        entropy, thinking, correct = np.concatenate(parts, axis=1)
+        levels = np.percentile(entropy, PERCENTILES) if len(entropy) else [None] * len(PERCENTILES)
+        return {
+            "think": _mean(entropy[thinking == 1]),
+            "answer": _mean(entropy[thinking == 0]),
+            "correct": _mean(entropy[correct == 1]),
+            "incorrect": _mean(entropy[correct == 0]),
+            **{
+                f"p{p}": None if level is None else float(level)
+                for p, level in zip(PERCENTILES, levels, strict=True)
+            },
+        }
+
+
+def _mean(values: NDArray[np.float32]) -> float | None:
+    return float(values.mean(dtype=np.float64)) if len(values) else None

@@ -1,0 +1,47 @@
+"""Token entropy by part and by outcome."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from algorithms.policy_loss_settings import PpoLoss
+from services.learning.entropy_profile import EntropyProfile
+from services.learning.samples import ScoredResponse
+
+
+def response(length: int, think: int, correct: int) -> ScoredResponse:
+    return ScoredResponse(
+        prompt=np.zeros(2, np.int32),
+        response=np.zeros(length, np.int32),
+        behaviour_logprobs=np.zeros(length, np.float32),
+        advantage=1.0,
+        weight=1.0,
+        has_gradient=True,
+        loss=PpoLoss(),
+        think_length=think,
+        correct=correct,
+        slot=0,
+    )
+
+
+def test_means_are_over_the_tokens_of_each_part_and_outcome() -> None:
+    profile = EntropyProfile()
+    profile.add([response(3, 2, 1), response(2, 1, 0)], torch.tensor([1.0, 2.0, 6.0, 3.0, 8.0]))
+    profile.add([response(1, 1, -1)], torch.tensor([100.0]))
+    found = profile.figures()
+    assert found["think"] == pytest.approx((1 + 2 + 3 + 100) / 4)
+    assert found["answer"] == pytest.approx((6 + 8) / 2)
+    assert found["correct"] == pytest.approx((1 + 2 + 6) / 3)
+    assert found["incorrect"] == pytest.approx((3 + 8) / 2)
+    assert found["p50"] == pytest.approx(np.median([1, 2, 6, 3, 8, 100]))
+    assert found["p99"] == pytest.approx(np.percentile([1, 2, 6, 3, 8, 100], 99), rel=1e-5)
+
+
+def test_what_no_token_belongs_to_has_no_figure() -> None:
+    assert set(EntropyProfile().figures().values()) == {None}
+    profile = EntropyProfile()
+    profile.add([response(2, 2, 1)], torch.tensor([1.0, 3.0]))
+    found = profile.figures()
+    assert (found["think"], found["answer"], found["incorrect"]) == (2.0, None, None)
