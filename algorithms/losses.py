@@ -11,7 +11,7 @@ from torch import Tensor
 from algorithms.policy_loss_settings import CispoLoss, GspoLoss, PolicyLoss, PpoLoss, ReinforceLoss
 
 LOG_RATIO_LIMIT = 20.0
-"""Log-ratios are clamped to plus or minus this before ``exp``, as verl does (METHOD 2.2)."""
+"""Log-ratios are clamped to plus or minus this before ``exp``, as verl does (docs/method.md)."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class Compress(_Aggregated):
     It is also the generation cap of the stage."""
     shaping: Shaping = "exponential"
     r: float = Field(default=0.1, gt=0, lt=1)
-    """Value of the shaping function at length L: f(L) = r (E6)."""
+    """Value of the shaping function at length L: f(L) = r (E6); 0.1 unless you know better."""
     measured_length: MeasuredLength = "response"
     """Length that the shaping sees; the clip always sees the whole response."""
     beta: float = Field(default=1.0, gt=0)

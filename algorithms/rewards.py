@@ -31,7 +31,7 @@ class ResponseFacts:
 
     verdict: tuple[Verdict, ...]
     length: Integer[Array, " G"]
-    """Response tokens: think, answer and end token (METHOD 1.5)."""
+    """Response tokens: think, answer and end token (docs/method.md)."""
     think_length: Integer[Array, " G"]
     """Those up to and with ``</think>``."""
     finished: Bool[Array, " G"]
@@ -80,7 +80,7 @@ def compress_rewards(objective: Compress, facts: ResponseFacts) -> GroupRewards:
     ``f`` is the shaping the objective names, of the length it measures.
 
     A response counts as truncated if it is longer than L or has no end token, even with a boxed
-    answer (METHOD 1.5). Only responses with R > 0 are trained on (E4); the others are excluded as
+    answer (docs/method.md). Only responses with R > 0 are trained on (E4); the others are excluded as
     ``truncated``, ``incorrect`` or ``unparsable``, or ``verifier_*`` where no verdict was reached.
     """
     truncated = (facts.length > objective.length_clip) | ~facts.finished
@@ -110,9 +110,9 @@ def explore_rewards(objective: Explore, facts: ResponseFacts) -> GroupRewards:
 
     * ``format``: paid for a well-formed response that ends with the end token.
     * ``answer``: paid for a correct answer; needs the end token too, for a response cut at the cap
-      is unfinished whatever its text holds (METHOD 1.5).
+      is unfinished whatever its text holds (docs/method.md).
     * ``length``: ``-penalty`` per ``length_unit`` tokens beyond the threshold, linear or for each
-      whole unit, never below the floor, whether or not the answer is correct (E10, METHOD 0.7).
+      whole unit, never below the floor, whether or not the answer is correct (E10, docs/method.md).
 
     Every judged response is trained on; ``verifier_*`` responses have reward 0 and are excluded.
     """

@@ -18,7 +18,7 @@ class Sampling(Strict):
     distribution, and the learner applies the same temperature."""
 
     temperature: float = Field(default=0.6, gt=0, le=2)
-    """0.6 in the compression stage, 1.0 in the exploration stage (METHOD 1.5)."""
+    """0.6 in the compression stage, 1.0 in the exploration stage (docs/method.md)."""
     max_tokens: int = Field(default=4096, gt=0)
     """Generation cap in response tokens, end token included."""
     group_size: int = Field(default=8, ge=1)

@@ -1,4 +1,4 @@
-"""Which tokens carry the entropy: the high-entropy token set (paper, figure 3e; METHOD 1.5)."""
+"""Which tokens carry the entropy: the high-entropy token set (paper, figure 3e; docs/method.md)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ JUDGED: frozenset[Verdict] = frozenset({"correct", "incorrect", "unparsable"})
 def is_correct(verdict: Verdict, finished: bool) -> bool:
     """Whether a response counts as a correct answer: the right one, and ended by the end token.
 
-    A box in a response cut at the cap counts for nothing (METHOD 1.5, "finished?")."""
+    A box in a response cut at the cap counts for nothing (docs/method.md)."""
     return verdict == "correct" and finished
 
 

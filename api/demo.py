@@ -48,7 +48,9 @@ def run_demo(
         console.print(f"control plane at {plane.url}", highlight=False)
         with Client(plane.url) as client:
             job = client.resume(resume) if resume else client.submit(submission)
-            console.print(f"job {job['id']} submitted", highlight=False)
+            console.print(
+                f"job {job['id']} {'goes on' if resume else 'submitted'}", highlight=False
+            )
 
             def stop() -> bool:
                 plane.check()  # raises when Ray or the API has ended by itself
@@ -66,7 +68,7 @@ def run_demo(
             f"peak memory of all processes together {memory.peak_bytes / 2**30:.2f} GiB",
             data={"peak_rss_bytes": memory.peak_bytes},
         )
-    print_outcome(console, job)
+    print_outcome(console, job, hint=False)
     if ending.is_set() and job["state"] != "succeeded":
         console.print(f'go on with: make demo ARGS="--resume {job["id"]}"', highlight=False)
         console.print("or start laconic serve and cancel it with: laconic cancel " + job["id"])

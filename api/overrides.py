@@ -18,7 +18,8 @@ class BadInput(ValueError):
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """``["stages.compression.steps=3"]`` as ``{"stages": {"compression": {"steps": 3}}}``.
+    """``["stages.compression.steps=3"]`` as ``{"stages": {"compression": {"steps": 3}}}``. Relative
+    paths become absolute.
 
     Raises:
         BadInput: one is not of the form ``PATH=VALUE``, or two contradict each other.
@@ -35,7 +36,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
             if not isinstance(place, dict):
                 raise BadInput(f"--set {setting}: {key} was already set to a value")
         place[keys[-1]] = _value(setting, text)
-    return result
+    return _with_local_paths(result)
 
 
 def _value(setting: str, text: str) -> Any:
@@ -51,8 +52,8 @@ def _value(setting: str, text: str) -> Any:
 
 
 def read_spec(file: str) -> dict[str, Any]:
-    """A specification from YAML or JSON; ``-`` reads standard input. Paths that exist here are
-    made absolute, because the control plane runs in another folder.
+    """A specification from YAML or JSON; ``-`` reads standard input. Relative paths become
+    absolute.
 
     Raises:
         BadInput: it cannot be read, or is not a mapping.
@@ -70,9 +71,10 @@ def read_spec(file: str) -> dict[str, Any]:
 
 
 def _with_local_paths(spec: dict[str, Any]) -> dict[str, Any]:
+    """Paths mean the folder the command was given in, not the one the control plane runs in."""
     for name in ("model", "data", "evaluation"):
         part = spec.get(name)
         path = part.get("path") if isinstance(part, dict) else None
-        if isinstance(path, str) and not path.startswith(PREFIX) and Path(path).exists():
-            spec[name] = {**part, "path": str(Path(path).absolute())}  # type: ignore[dict-item]
+        if isinstance(path, str) and not path.startswith(PREFIX):
+            spec[name] = {**part, "path": str(Path(path).expanduser().absolute())}  # type: ignore[dict-item]
     return spec

@@ -13,6 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from services.stores.lifecycle import ACTIVE
+
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _HISTORY: Final = 40
 _EVENTS: Final = 4
@@ -76,6 +78,8 @@ class ProgressView:
         self._steps: dict[int, dict[str, Any]] = {}
         self._evaluations: dict[str, Mapping[str, Any]] = {}
         self._events: list[Mapping[str, Any]] = []
+        self.ended_as: dict[str, Any] = {}
+        """State and cause from the last event, once that says that the attempt has ended."""
 
     # -- feeding --------------------------------------------------------------------------------
 
@@ -90,6 +94,9 @@ class ProgressView:
 
     def see_event(self, event: Mapping[str, Any]) -> None:
         self._events = [*self._events[-_EVENTS + 1 :], event]
+        if event["type"] == "state":
+            state, cause = event["data"].get("to"), event["data"].get("cause")
+            self.ended_as = {} if state in ACTIVE else {"state": state, "cause": cause}
         if event["type"] == "evaluation" and "label" in event["data"]:
             self._evaluations[str(event["data"]["label"])] = event["data"]
 
@@ -237,10 +244,12 @@ def job_table(jobs: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
-def print_outcome(console: Console, job: Mapping[str, Any]) -> None:
-    """One line that says how a job ended and what to do next."""
+def print_outcome(console: Console, job: Mapping[str, Any], *, hint: bool = True) -> None:
+    """Say how a job ended and, as a hint, what can be done next."""
     state, colour = job["state"], _COLOURS.get(str(job["state"]), "white")
     cause = f": {job['cause']}" if job.get("cause") else ""
     console.print(Text(f"job {job['id']} {state}{cause}", style=colour))
-    if state in ("interrupted", "failed"):
+    if hint and state in ("interrupted", "failed"):
         console.print(f"go on from its last checkpoint: laconic resume {job['id']}")
+    if hint and state == "succeeded":
+        console.print(f"what changed: laconic report {job['id']} --out FOLDER")

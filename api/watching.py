@@ -57,6 +57,9 @@ def watch(
                     job = _look(client, job_id, view, console)
                     lost_since = None
                 except Unreachable:
+                    if view.ended_as:
+                        # The server has gone after the job's last word: nothing more will come.
+                        return {**job, **view.ended_as}
                     lost_since = lost_since or time.monotonic()
                     if time.monotonic() - lost_since > PATIENCE_SECONDS:
                         raise

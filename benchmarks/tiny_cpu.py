@@ -21,12 +21,15 @@ def run(seed: int, home: Path) -> tuple[dict[str, Any], float]:
     started = time.monotonic()
     command = [sys.executable, "-m", "api.cli", "demo", "--home", str(home)]
     with (home / "demo.log").open("w") as log:
-        subprocess.run(
-            [*command, "--set", f"seed={seed}"], check=True, stdout=log, stderr=subprocess.STDOUT
+        command += ["--set", f"seed={seed}"]
+        code = subprocess.run(command, check=False, stdout=log, stderr=subprocess.STDOUT).returncode
+    if code:
+        sys.exit(
+            f"the run of seed {seed} ended with {code}:\n{(home / 'demo.log').read_text()[-2000:]}"
         )
     seconds = time.monotonic() - started
-    (report,) = home.glob("jobs/*/report/report.json")
-    return json.loads(report.read_text()), seconds
+    newest = max(home.glob("jobs/*/report/report.json"), key=lambda file: file.stat().st_mtime)
+    return json.loads(newest.read_text()), seconds
 
 
 def row(seed: int, report: dict[str, Any], seconds: float) -> list[str]:

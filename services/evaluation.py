@@ -72,7 +72,7 @@ def summarise(
 
     Responses whose verification failed (``timeout``, ``error``) are left out of the accuracy and
     counted apart: a verifier that failed is never a wrong answer. A response cut at the cap is
-    wrong whatever it holds, as in training (METHOD 1.5).
+    wrong whatever it holds, as in training (docs/method.md).
     """
     responses = [r for q in records for r in q["responses"]]
     judged = [r for r in responses if r["verdict"] in JUDGED]

@@ -310,7 +310,7 @@ class PolicyLearner:
             group["lr"] = learning_rate
 
     def reset_optimizer(self) -> None:
-        """Forget Adam's moments and step counts; keep the weights (METHOD 1.5)."""
+        """Forget Adam's moments and step counts; keep the weights (docs/method.md)."""
         optimizer = self.engine.optimizer
         inner = getattr(optimizer, "optimizer", optimizer)
         for state in inner.state.values():

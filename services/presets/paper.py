@@ -1,4 +1,4 @@
-"""The paper's two runs (appendix A; METHOD 1.5)."""
+"""The paper's two runs (appendix A; docs/method.md)."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class SqliteJobStore:
             attempt = row["attempt"] + 1
             db.execute(
                 "UPDATE jobs SET state = 'queued', cause = NULL, attempt = ?, updated_at = ?,"
-                " started_at = NULL, finished_at = NULL, heartbeat_at = NULL,"
+                " started_at = NULL, finished_at = NULL, heartbeat_at = NULL, progress = NULL,"
                 " ray_submission_id = NULL, cancel_requested_at = NULL WHERE id = ?",
                 (attempt, time.time(), job_id),
             )

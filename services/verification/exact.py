@@ -80,7 +80,7 @@ def compare(gold: str, answer: str) -> Outcome:
 
     ``different`` is returned only when both sides are exactly known numbers; whatever needs
     algebra is ``undecided``. A unit on one side only is ignored; two different units with equal
-    values differ, and with unequal values are undecided (they may convert). Source: METHOD 4.3 (2).
+    values differ, and with unequal values are undecided (they may convert).
     """
     if _PLAIN.fullmatch(gold) and _PLAIN.fullmatch(answer):
         # Canonical spellings without leading zeros: -0 is the one exception.

@@ -38,7 +38,7 @@ def extract(text: str) -> Extraction:
     """Find the answer: the last balanced ``\\boxed{}`` or ``\\fbox{}`` after the last ``</think>``.
 
     A box before the thinking is closed counts for nothing, so a response cut at the generation cap
-    has no answer. Linear in the length of the text. Source: METHOD 4.3 (1).
+    has no answer. Linear in the length of the text.
     """
     closes = text.count(THINK_CLOSE)
     if not closes:

@@ -24,7 +24,7 @@ def unsupported(text: str) -> str | None:
     """Return why an answer is not given to sympy, or None if it may be.
 
     Conservative on purpose: what slips through is stopped by the worker's wall clock and memory
-    limit. Source: METHOD 4.3 (4).
+    limit.
     """
     plain = _COMMAND.sub("", text)
     checks = {

@@ -18,7 +18,7 @@ _APPROX = re.compile(r"\\approx(?![A-Za-z])|≈")
 
 
 def refusal(gold: str, answer: str) -> str | None:
-    """Return why an answer is wrong whatever its algebraic value, or None. METHOD 4.3 (6)."""
+    """Return why an answer is wrong whatever its algebraic value, or None.."""
     answer = _first_value(answer)
     wanted = quantity(gold)
     members = _members(answer)

@@ -10,7 +10,7 @@ from algorithms.metrics import l_acc, mcnemar_exact_p, wilson_interval
 
 
 def test_l_acc_reproduces_a_figure_worked_by_hand():
-    # METHOD 0.3: 53.5 * sqrt(1 - 1911 / 9031) = 47.5.
+    # docs/method.md: 53.5 * sqrt(1 - 1911 / 9031) = 47.5.
     assert l_acc(53.5, 1911, 9031).value == pytest.approx(47.5, abs=0.05)
     assert l_acc(0.8, 75, 100).value == pytest.approx(0.4)
 

@@ -16,7 +16,7 @@ def test_values_at_the_ends_and_in_the_middle():
 
 
 def test_published_table_of_defaults():
-    # METHOD 1.5: f at 512, 1024, 2048, 4096 for L = 4096.
+    # docs/method.md: f at 512, 1024, 2048, 4096 for L = 4096.
     lengths = np.array([512, 1024, 2048, 4096])
     np.testing.assert_allclose(
         shape("exponential", lengths, 4096, 0.1), [0.75, 0.56, 0.32, 0.10], atol=5e-3
