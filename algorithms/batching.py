@@ -42,8 +42,8 @@ def token_weights(groups: Sequence[ScoredGroup], lengths: Integer[Array, " S"]) 
     * ``seq-mean-token-sum-norm`` (Dr. GRPO): ``w_s = 1 / (N C)`` with the constant ``token_norm``.
 
     N counts sequences and M their tokens: with the normaliser ``all`` over every judged sequence
-    of the mini-batch, so that zeros stay in the denominator (docs/method.md); with ``positives`` over
-    the trained ones. Where all judged sequences are trained, as in exploration, the two agree.
+    of the mini-batch, so that zeros stay in the denominator; with ``positives`` over the trained
+    ones. Where all judged sequences are trained, as in exploration, the two agree.
     Groups with different settings may share a mini-batch; each part is then normalised by the full
     mini-batch. Sequences the verifier never judged count nowhere.
 

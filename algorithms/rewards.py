@@ -80,7 +80,7 @@ def compress_rewards(objective: Compress, facts: ResponseFacts) -> GroupRewards:
     ``f`` is the shaping the objective names, of the length it measures.
 
     A response counts as truncated if it is longer than L or has no end token, even with a boxed
-    answer (docs/method.md). Only responses with R > 0 are trained on (E4); the others are excluded as
+    answer in it. Only responses with R > 0 are trained on (E4); the others are excluded as
     ``truncated``, ``incorrect`` or ``unparsable``, or ``verifier_*`` where no verdict was reached.
     """
     truncated = (facts.length > objective.length_clip) | ~facts.finished

@@ -24,9 +24,8 @@ def run(seed: int, home: Path) -> tuple[dict[str, Any], float]:
         command += ["--set", f"seed={seed}"]
         code = subprocess.run(command, check=False, stdout=log, stderr=subprocess.STDOUT).returncode
     if code:
-        sys.exit(
-            f"the run of seed {seed} ended with {code}:\n{(home / 'demo.log').read_text()[-2000:]}"
-        )
+        end = (home / "demo.log").read_text()[-2000:]
+        sys.exit(f"the run of seed {seed} ended with {code}:\n{end}")
     seconds = time.monotonic() - started
     newest = max(home.glob("jobs/*/report/report.json"), key=lambda file: file.stat().st_mtime)
     return json.loads(newest.read_text()), seconds

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from services.analysis.token_samples import read_samples, samples_path
 from services.builtin import resolve_path
 from services.checkpoints import CheckpointStore
 from services.home import Home
@@ -110,6 +111,25 @@ def test_each_stage_moves_the_weights_and_ships_a_model(server: Server, finished
     final = weights(server, finished)
     assert base.keys() == final.keys()
     assert any((base[k] != final[k]).any() for k in base)
+
+
+def test_the_tokens_of_a_sampled_step_are_those_of_its_record(
+    server: Server, finished: str
+) -> None:
+    samples = read_samples(samples_path(server.home.job(finished).root, STEPS))
+    record = server.metrics(finished)[-1]
+    assert len(samples) == record["generated_tokens"]
+    assert (samples.stage, samples.temperature) == (record["stage"], record["temperature"])
+    assert -samples.logprob.mean() == pytest.approx(record["entropy_sampled"], rel=1e-4)
+    # The record's entropy is measured between the updates of the step, the sample's before them.
+    assert samples.entropy.mean() == pytest.approx(record["entropy"], rel=0.05)
+    assert (samples.correct == 1).any()
+    assert set(samples.part) == {0, 1}
+    profile = record["entropy_profile"]
+    assert profile["p50"] <= profile["p80"] <= profile["p95"] <= profile["p99"]
+    assert profile["think"] == pytest.approx(
+        float(samples.entropy[samples.part == 0].mean()), rel=0.05
+    )
 
 
 def test_prometheus_sees_the_run(server: Server, finished: str) -> None:
