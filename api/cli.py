@@ -95,6 +95,26 @@ def demo(
     raise typer.Exit(run_demo(out, Home.resolve(home), body, resume_))
 
 
+@app.command("resolve")
+def resolve_(
+    preset: Annotated[str, typer.Argument(help="Name of a preset.", metavar="PRESET")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override.", metavar="P=V")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print every value a preset resolves to and where it comes from; nothing is submitted."""
+    from api.resolved_view import print_resolved
+    from services.presets.registry import UnknownPreset, resolve
+    from services.spec.problems import SpecError
+
+    try:
+        spec = resolve(preset, parse_settings(set_ or []))
+    except (UnknownPreset, SpecError) as error:
+        raise BadInput(str(error)) from error
+    print_resolved(out, spec, as_json=as_json)
+
+
 @app.command()
 def ablate(
     study: Annotated[
