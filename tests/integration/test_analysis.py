@@ -70,6 +70,7 @@ def evaluate(home: Home, job: str, label: str, text: str, tokens: int) -> None:
         "accuracy_ci95": list(wilson_interval(3, 3)),
         "length_mean": tokens,
         "length_median": tokens,
+        "unverified": 0,
         "truncated_ratio": 0.0,
         "seconds": 1.0,
         "records": [

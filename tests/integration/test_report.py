@@ -99,6 +99,7 @@ def save_evaluation(
         "accuracy_ci95": list(wilson_interval(correct, 200)),
         "length_mean": sum(lengths) / 200,
         "length_median": sorted(lengths)[100],
+        "unverified": 0,
         "truncated_ratio": 0.0,
         "seconds": 7.5,
         "records": [

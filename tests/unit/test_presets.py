@@ -196,7 +196,7 @@ def test_two_stages_of_one_name():
 
 
 def test_an_unknown_objective_lists_those_there_are():
-    found = problems({"stages": {"compression": {"objective": {"type": "entangled"}}}})
+    found = problems({"stages": {"compression": {"objective": {"type": "squash"}}}})
     assert "'compress', 'explore'" in found["/stages/0/objective/type"]
 
 

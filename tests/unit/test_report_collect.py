@@ -37,6 +37,7 @@ def evaluation(label: str, answers: dict[str, dict[str, Any]]) -> dict[str, Any]
         "accuracy_ci95": list(wilson_interval(correct, len(answers))),
         "length_mean": sum(lengths) / len(lengths),
         "length_median": lengths[len(lengths) // 2],
+        "unverified": 0,
         "truncated_ratio": 0.0,
         "seconds": 1.0,
         "records": [
