@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from transformers import AutoTokenizer
 from algorithms.scoring import ScoredGroup
 from algorithms.trajectory import TrajectoryGroup
 from services import weights
+from services.learning.gradient_conflict import connector_ids
 from services.learning.policy_learner import PolicyLearner
-from services.learning.samples import Update, build_updates
+from services.learning.samples import Pair, Update, build_update, build_updates
 from services.learning.token_probe import Probe
 from services.numerics import make_reproducible
 from services.spec.job import LearnerSpec
+from services.tiny_reasoner.traces import CONNECTORS
 
 _POLL_SECONDS = 5.0
 
@@ -37,7 +40,10 @@ class LearnerLoop:
         torch.set_num_threads(config["threads"])
         torch.manual_seed(config["seed"])
         self.model_path = Path(config["model_path"])
-        self.learner = PolicyLearner(self.model_path, spec)
+        self.tokenizer = AutoTokenizer.from_pretrained(self.model_path)
+        self.learner = PolicyLearner(
+            self.model_path, spec, connector_ids(self.tokenizer, CONNECTORS)
+        )
         if config["resume_from"]:
             self.learner.load(Path(config["resume_from"]) / "learner")
         self.queue = ray.get_actor(config["queue"], namespace=config["namespace"])
@@ -100,6 +106,7 @@ class LearnerLoop:
             temperature=item["temperature"],
             learning_rate=item["learning_rate"],
             probe=Probe(**item["probe"]) if item["probe"] else None,
+            contrast=self._contrasted(item),
         )
         result["train_seconds"] = time.monotonic() - started
         result.update(self._publish(item))
@@ -107,13 +114,28 @@ class LearnerLoop:
 
     def _updates(self, item: dict[str, Any]) -> list[Update]:
         """Fetch the leased groups, all at once, and cut them into mini-batches."""
-        refs = [ref for g in item["groups"] for ref in item["refs"][g]]
-        columns = iter(ray.get(refs, timeout=self.patience))
-        groups = [
-            (TrajectoryGroup.from_columns(next(columns)), ScoredGroup.from_columns(next(columns)))
-            for _ in item["groups"]
-        ]
+        groups = self._fetch([(item["refs"][g][0], item["refs"][g][1]) for g in item["groups"]])
         return build_updates(groups, item["update_unit"], item["per_update"], item["seed"])
+
+    def _contrasted(self, item: dict[str, Any]) -> tuple[Update, Update] | None:
+        """Return one mini-batch scored by the compression and by the accuracy objective; None on
+        steps whose gradients are not compared."""
+        ids = [g for g in item["groups"] if g in item["contrast"]]
+        if not ids:
+            return None
+        first, second = (
+            build_update(self._fetch([(item["refs"][g][0], item["contrast"][g][k]) for g in ids]))
+            for k in (0, 1)
+        )
+        return first, second
+
+    def _fetch(self, refs: Sequence[tuple[Any, Any]]) -> list[Pair]:
+        """Fetch trajectory and score columns, all at once."""
+        columns = iter(ray.get([r for pair in refs for r in pair], timeout=self.patience))
+        return [
+            (TrajectoryGroup.from_columns(next(columns)), ScoredGroup.from_columns(next(columns)))
+            for _ in refs
+        ]
 
     def _publish(self, item: dict[str, Any]) -> dict[str, Any]:
         started = time.monotonic()
@@ -134,8 +156,7 @@ class LearnerLoop:
         named = self.learner.named_weights()
         self.learner.save(folder / "learner")
         if self.learner.rank == 0:
-            tokenizer = AutoTokenizer.from_pretrained(self.model_path)
-            self.learner.export(folder / "model", named, tokenizer)
+            self.learner.export(folder / "model", named, self.tokenizer)
         if self.learner.world > 1:
             dist.barrier()
         return {"folder": str(folder)}

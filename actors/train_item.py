@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from algorithms.conflict import contrast
 from algorithms.schedule import Occurrence
 from services.home import JobFolder
 from services.prompt_stream import derive_seed
@@ -12,7 +13,12 @@ from services.spec.job import JobSpec
 
 
 def train_item(
-    spec: JobSpec, paths: JobFolder, current: Occurrence, step: int, groups: Sequence[str]
+    spec: JobSpec,
+    paths: JobFolder,
+    current: Occurrence,
+    step: int,
+    groups: Sequence[str],
+    contrasted: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the item for one rollout batch; version and optimiser reset are the run's to add.
 
@@ -22,6 +28,7 @@ def train_item(
         current: the stage that drew the groups.
         step: global, from 1.
         groups: ids in the replay queue.
+        contrasted: the verifier's records, where it scored by further objectives; else empty.
     """
     stage = current.stage
     return {
@@ -33,13 +40,32 @@ def train_item(
         "temperature": stage.sampling.temperature,
         "learning_rate": stage.learning_rate,
         "probe": _probe(spec, paths, current.label, step),
+        # One mini-batch of groups is enough for a gauge.
+        "contrast": {
+            record["group_id"]: record["contrast"]
+            for record in contrasted[: stage.prompts_per_update]
+        },
     }
+
+
+def contrast_of(spec: JobSpec, step: int) -> list[dict[str, Any]]:
+    """Return the two objectives whose gradients are compared after this step's verification, as
+    JSON-ready fields; none on steps that are not sampled."""
+    pair = contrast(spec.stages)
+    wanted = spec.analysis is not None and spec.analysis.conflict and spec.learner.zero_stage < 3
+    if pair is None or not wanted or not _sampled(spec, step):
+        return []
+    return [objective.model_dump(mode="json") for objective in pair]
+
+
+def _sampled(spec: JobSpec, step: int) -> bool:
+    return spec.analysis is not None and step % spec.analysis.every_steps == 0
 
 
 def _probe(spec: JobSpec, paths: JobFolder, label: str, step: int) -> dict[str, Any] | None:
     """What the learners keep for the token analysis; None between sampled steps."""
     analysis = spec.analysis
-    if analysis is None or step % analysis.every_steps:
+    if analysis is None or not _sampled(spec, step):
         return None
     return {
         "job_folder": paths.root,

@@ -14,7 +14,7 @@ from actors.learner_work import LearnerWork
 from actors.roles import Roles
 from actors.rollback import roll_back
 from actors.run_journal import RunJournal
-from actors.train_item import train_item
+from actors.train_item import contrast_of, train_item
 from actors.waiting import Waiter
 from algorithms.guard_watch import EvaluationOutcome
 from algorithms.schedule import Occurrence
@@ -227,9 +227,10 @@ class TrainingRun:
         requests = self._requests(current, step)
         ids = [r.group_id for r in requests]
         groups = self._roll_out(current, requests)
-        summaries = self._verify(stage, groups)
+        contrast = contrast_of(self.spec, step)
+        summaries = self._verify(stage, groups, contrast)
         self._drop_if_switching(ids)
-        result = self._train(current, step, ids)
+        result = self._train(current, step, ids, summaries if contrast else [])
         self.seconds["train"] = result["train_seconds"]
         self.seconds["sync"] = result["sync_seconds"]
         self._uncheckpointed += 1
@@ -290,11 +291,13 @@ class TrainingRun:
             self.waiter.one(commit, 60, "the replay queue to take the trajectories")
         return records
 
-    def _verify(self, stage: Stage, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _verify(
+        self, stage: Stage, groups: list[dict[str, Any]], contrast: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
         with self._timed("verify"):
-            call = self.roles.verifier.score.remote(
-                [(g["group_id"], g["ref"]) for g in groups], stage.objective.model_dump(mode="json")
-            )
+            drawn = [(g["group_id"], g["ref"]) for g in groups]
+            objective = stage.objective.model_dump(mode="json")
+            call = self.roles.verifier.score.remote(drawn, objective, contrast)
             responses = len(groups) * stage.sampling.group_size
             # Each may overrun, and its process has to be replaced.
             patience = 60 + responses * (self.spec.verifier.timeout_seconds + 10)
@@ -315,12 +318,14 @@ class TrainingRun:
             self.waiter.one(drop, 60, "the replay queue to drop the samples of the old stage")
             raise StageSwitched
 
-    def _train(self, current: Occurrence, step: int, ids: list[str]) -> dict[str, Any]:
+    def _train(
+        self, current: Occurrence, step: int, ids: list[str], contrasted: list[dict[str, Any]]
+    ) -> dict[str, Any]:
         self._enter("train")
         label = current.label
         reset = current.stage.optimizer == "reset" and self._optimizer_stage != label
         item = {
-            **train_item(self.spec, self.paths, current, step, ids),
+            **train_item(self.spec, self.paths, current, step, ids, contrasted),
             "reset_optimizer": reset,
             "version": self.version + 1,
         }

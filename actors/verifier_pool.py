@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,18 +36,21 @@ class VerifierPool:
         self,
         groups: list[tuple[str, list[ray.ObjectRef[dict[str, Any]]]]],
         objective: dict[str, Any],
+        contrast: Sequence[dict[str, Any]] = (),
     ) -> list[dict[str, Any]]:
         """Judge and score groups; the order is kept.
 
         Args:
             groups: group id, and the trajectory reference in a list of its own.
             objective: of the stage that drew them, as JSON-ready fields.
+            contrast: further objectives to score the same verdicts by, for analysis.
 
         Returns:
             One record a group: ``group_id``, ``score_ref`` (the reference to the score columns, in
             a list), ``dispositions``, ``verdicts``, ``lengths`` [G] in tokens, ``rewards`` [G],
             ``finished`` [G], ``entropy_sum`` (minus the sum of the behaviour log-probabilities, in
-            nats), ``token_count``, ``zero_advantage`` and ``route``.
+            nats), ``token_count``, ``zero_advantage``, ``route`` and ``contrast`` (one reference to
+            score columns for each further objective).
 
         Raises:
             GetTimeoutError: a trajectory could not be fetched in time.
@@ -57,7 +61,12 @@ class VerifierPool:
         found = iter(self.judge_texts([(g.gold, t) for g in trajectories for t in g.texts]))
         judgements = [[next(found) for _ in range(g.size)] for g in trajectories]
         scored = score_groups(parsed, trajectories, judgements)
-        return [_record(g, s) for g, s in zip(trajectories, scored, strict=True)]
+        records = [_record(g, s) for g, s in zip(trajectories, scored, strict=True)]
+        for other in contrast:
+            again = score_groups(_OBJECTIVE.validate_python(other), trajectories, judgements)
+            for record, s in zip(records, again, strict=True):
+                record["contrast"].append(ray.put(s.columns()))
+        return records
 
     def judge_texts(self, items: list[tuple[tuple[str, ...], str]]) -> list[Judgement]:
         """Judge ``(accepted answers, response text)`` pairs; the order is kept."""
@@ -86,4 +95,5 @@ def _record(group: TrajectoryGroup, scored: ScoredGroup) -> dict[str, Any]:
         "token_count": len(group.response_ids),
         "zero_advantage": scored.zero_advantage,
         "route": scored.route,
+        "contrast": [],
     }

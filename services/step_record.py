@@ -56,6 +56,7 @@ _LEARNER_FIGURES = (
     "loss",
     "grad_norm",
     "entropy_profile",
+    "gradient_conflict",
     "updates",
     "skipped_updates",
 )

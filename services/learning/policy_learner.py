@@ -18,6 +18,7 @@ from algorithms.token_emphasis import emphasis, entropy_threshold
 from algorithms.token_gradients import TokenColumns
 from services.learning.deepspeed_config import deepspeed_config
 from services.learning.entropy_profile import EntropyProfile
+from services.learning.gradient_conflict import gradient_conflict
 from services.learning.native_ops import keep_in_environment
 from services.learning.policy_model import PolicyModel, load_policy
 from services.learning.samples import Batch, ScoredResponse, Update, collate, shard
@@ -45,7 +46,8 @@ class Measured:
 class PolicyLearner:
     """One rank's share of the training of one policy."""
 
-    def __init__(self, model_path: Path, spec: LearnerSpec) -> None:
+    def __init__(self, model_path: Path, spec: LearnerSpec, connectors: Sequence[int] = ()) -> None:
+        """``connectors``: token ids whose share in the gradients is measured."""
         keep_in_environment()
         import deepspeed
 
@@ -53,6 +55,7 @@ class PolicyLearner:
         self._model_path = model_path
         self._reference: PolicyModel | None = None
         self._profile = EntropyProfile()
+        self._connectors = connectors
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         model = load_policy(model_path, getattr(torch, spec.dtype), spec.logprob_chunk)
@@ -72,6 +75,7 @@ class PolicyLearner:
         temperature: float,
         learning_rate: float,
         probe: Probe | None = None,
+        contrast: tuple[Update, Update] | None = None,
     ) -> dict[str, Any]:
         """Run the optimiser updates of one rollout batch; return means over its tokens.
 
@@ -80,6 +84,8 @@ class PolicyLearner:
             temperature: the one the responses were sampled at.
             learning_rate: of this step.
             probe: leave a sample of the tokens as they are before the step.
+            contrast: a mini-batch scored by the compression and by the accuracy objective, whose
+                gradients are compared before the step.
 
         Raises:
             NonFiniteLoss: named with the update it happened in.
@@ -89,6 +95,16 @@ class PolicyLearner:
         self._profile = EntropyProfile()
         if probe is not None:
             self._probe(probe, updates, temperature)
+        conflict = None
+        if contrast is not None:
+            conflict = gradient_conflict(
+                self.engine.module,
+                contrast,
+                temperature,
+                self._micro_batches,
+                self._connectors,
+                self.engine.device,
+            )
         measured = self._before_step(updates, temperature, tally)
         for i, update in enumerate(updates):
             if update.empty:
@@ -113,6 +129,7 @@ class PolicyLearner:
             "skipped_updates": float(skipped),
             "trained_tokens": sums["trained_tokens"],
             "entropy_profile": self._profile.figures(),
+            "gradient_conflict": conflict,
         }
 
     def _probe(self, probe: Probe, updates: Sequence[Update], temperature: float) -> None:

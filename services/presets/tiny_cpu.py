@@ -49,7 +49,7 @@ TINY_CPU = Preset(
         # Small micro-batches stay in the processor's cache: half again the throughput of 16,384.
         "learner": {"workers": 1, "cpus": 1, "micro_batch_tokens": 3072},
         "verifier": {"workers": 1},
-        "analysis": {"every_steps": 5},
+        "analysis": {"every_steps": 5, "conflict": True},
         "checkpoint": {"every_steps": 10},
     },
 )

@@ -137,6 +137,11 @@ class AnalysisSpec(Strict):
     """Steps between two samples; each costs a forward pass over the step's tokens."""
     max_tokens: int = Field(default=200_000, ge=1)
     """Tokens kept of one sampled step."""
+    conflict: bool = False
+    """Whether sampled steps also compare the gradients of the compression and of the accuracy
+    objective on one mini-batch: two further backward passes, and memory for two gradients in
+    float32. Not measured where a job has only one of the objectives, nor with partitioned
+    parameters (``learner.zero_stage`` 3)."""
 
 
 class CheckpointSpec(Strict):
