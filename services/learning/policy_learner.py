@@ -207,14 +207,16 @@ class PolicyLearner:
         trained = [s for s in update.sequences if s.has_gradient]
         thresholds = self._thresholds(trained, measured)
         plan = self._micro_batches(trained)
+        # Decided for the whole mini-batch: under ZeRO 3 every rank must run the same graph.
+        with_entropy = any(s.loss.entropy_coefficient for s in trained)
         for i, (sequences, muted) in enumerate(plan):
             batch = collate(sequences, muted=muted).to(self.engine.device)
             self.engine.set_gradient_accumulation_boundary(i == len(plan) - 1)
-            logprob, entropy, untempered = self._score(
-                batch, temperature, any(s.loss.entropy_coefficient for s in sequences)
-            )
+            logprob, entropy, untempered = self._score(batch, temperature, with_entropy)
             known = [] if muted else [measured.get(id(s)) for s in sequences]
             loss, stats = self._loss(sequences, batch, logprob, entropy, known, thresholds)
+            if with_entropy:
+                loss = loss + 0.0 * entropy.sum()
             self._check_finite(loss.detach(), f"loss of update {index + 1}")
             # DeepSpeed averages gradients over ranks; the weights already normalise over all.
             self.engine.backward(loss * self.world)
