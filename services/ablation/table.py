@@ -50,7 +50,9 @@ def table(arms: Sequence[Arm], reports: Mapping[tuple[str, int], Report]) -> lis
         arms: of the study, in the order of the table.
         reports: by arm and seed.
     """
-    found = [_row(BASE, BASE, list(reports.values()), None)] if reports else []
+    # Every arm of a seed evaluates the same base in the same way: one of them stands for all.
+    bases = {seed: report for (_, seed), report in sorted(reports.items())}
+    found = [_row(BASE, BASE, list(bases.values()), None)] if reports else []
     for arm in arms:
         mine = [report for (name, _), report in sorted(reports.items()) if name == arm.name]
         for label, title in arm.checkpoints.items():

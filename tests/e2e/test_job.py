@@ -180,7 +180,8 @@ def test_a_job_killed_and_stopped_ends_with_the_same_weights(server: Server, fin
         assert {k: mine[k] for k in same} == {k: theirs[k] for k in same}
         assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
     labels = [e["data"]["label"] for e in server.events(job_id) if e["type"] == "evaluation"]
-    assert labels == ["base", "compression", "exploration"]
+    # The kill may come between the evaluation's event and the next checkpoint: then it is repeated.
+    assert list(dict.fromkeys(labels)) == ["base", "compression", "exploration"]
     undisturbed, resumed = weights(server, finished), weights(server, job_id)
     # Bit for bit, but for what the processor's math library may round differently from run to
     # run. One update more or less moves the weights by their learning rate, 2e-5.
