@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from algorithms.policy_loss_settings import PpoLoss
 from algorithms.trajectory import TrajectoryGroup
 from services import weights
 from services.builtin import resolve_path
@@ -52,6 +53,10 @@ def learner_logprobs(policy: PolicyModel, group: TrajectoryGroup, temperature: f
             behaviour_logprobs=group.behaviour_logprobs[a:b],
             advantage=1.0,
             weight=1.0,
+            has_gradient=True,
+            loss=PpoLoss(),
+            think_length=0,
+            correct=1,
             slot=i,
         )
         for i, (a, b) in enumerate(zip(group.offsets[:-1], group.offsets[1:], strict=True))

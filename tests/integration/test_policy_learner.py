@@ -50,6 +50,9 @@ def test_learner_makes_the_same_step_as_plain_pytorch(
         result = json.loads((tmp_path / f"zero-{zero}.json").read_text())
         assert result["mismatch_abs_mean"] < 1e-5
         assert result["updates"] == 2
+        assert result["moved"] > 1e-4
+        assert result["loaded"] == 0
+        assert result["repeated"] < 1e-7
         trained = load_file(tmp_path / f"zero-{zero}.safetensors")
         for name, value in expected.items():
             assert (value - start[name]).abs().max() > 1e-4
