@@ -54,7 +54,7 @@ class Evaluator:
 
     def _judge(self, groups: list[TrajectoryGroup]) -> list[Judgement]:
         items = [(g.gold, text) for g in groups for text in g.texts]
-        patience = 60 + len(items) * (self._spec.verifier.timeout_seconds + 10)
+        patience = self._spec.verifier.patience(len(items))
         call = self._roles.verifier.judge_texts.remote(items)
         verdicts: list[Judgement] = self._waiter.one(
             call, patience, f"verdicts on {len(items)} responses"

@@ -17,8 +17,7 @@ def train_item(
     paths: JobFolder,
     current: Occurrence,
     step: int,
-    groups: Sequence[str],
-    contrasted: Sequence[Mapping[str, Any]],
+    summaries: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the item for one rollout batch; version and optimiser reset are the run's to add.
 
@@ -27,13 +26,12 @@ def train_item(
         paths: where sampled tokens are kept.
         current: the stage that drew the groups.
         step: global, from 1.
-        groups: ids in the replay queue.
-        contrasted: the verifier's records, where it scored by further objectives; else empty.
+        summaries: the verifier's record of each group.
     """
     stage = current.stage
     return {
         "kind": "train",
-        "groups": list(groups),
+        "groups": [s["group_id"] for s in summaries],
         "update_unit": stage.update_unit,
         "per_update": stage.items_per_update,
         "seed": derive_seed(spec.seed, "updates", step),
@@ -42,8 +40,9 @@ def train_item(
         "probe": _probe(spec, paths, current.label, step),
         # One mini-batch of groups is enough for a gauge.
         "contrast": {
-            record["group_id"]: record["contrast"]
-            for record in contrasted[: stage.prompts_per_update]
+            s["group_id"]: s["contrast"]
+            for s in summaries[: stage.prompts_per_update]
+            if s["contrast"]
         },
     }
 

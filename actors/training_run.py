@@ -227,10 +227,9 @@ class TrainingRun:
         requests = self._requests(current, step)
         ids = [r.group_id for r in requests]
         groups = self._roll_out(current, requests)
-        contrast = contrast_of(self.spec, step)
-        summaries = self._verify(stage, groups, contrast)
+        summaries = self._verify(stage, groups, contrast_of(self.spec, step))
         self._drop_if_switching(ids)
-        result = self._train(current, step, ids, summaries if contrast else [])
+        result = self._train(current, step, summaries)
         self.seconds["train"] = result["train_seconds"]
         self.seconds["sync"] = result["sync_seconds"]
         self._uncheckpointed += 1
@@ -299,8 +298,7 @@ class TrainingRun:
             objective = stage.objective.model_dump(mode="json")
             call = self.roles.verifier.score.remote(drawn, objective, contrast)
             responses = len(groups) * stage.sampling.group_size
-            # Each may overrun, and its process has to be replaced.
-            patience = 60 + responses * (self.spec.verifier.timeout_seconds + 10)
+            patience = self.spec.verifier.patience(responses)
             summaries: list[dict[str, Any]] = self.waiter.one(
                 call, patience, f"verdicts on {responses} responses"
             )
@@ -319,13 +317,13 @@ class TrainingRun:
             raise StageSwitched
 
     def _train(
-        self, current: Occurrence, step: int, ids: list[str], contrasted: list[dict[str, Any]]
+        self, current: Occurrence, step: int, summaries: list[dict[str, Any]]
     ) -> dict[str, Any]:
         self._enter("train")
         label = current.label
         reset = current.stage.optimizer == "reset" and self._optimizer_stage != label
         item = {
-            **train_item(self.spec, self.paths, current, step, ids, contrasted),
+            **train_item(self.spec, self.paths, current, step, summaries),
             "reset_optimizer": reset,
             "version": self.version + 1,
         }

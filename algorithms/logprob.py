@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
-from algorithms.token_gradients import TokenColumns, token_columns
+from algorithms.token_gradients import token_columns
 
 
 def token_logprob_entropy(
@@ -155,27 +155,15 @@ class ChunkedHead(nn.Module):
         targets: Integer[Tensor, " T"],
         temperature: float = 1.0,
         entropy_gradient: bool = False,
-    ) -> tuple[Float[Tensor, " T"], Float[Tensor, " T"], Float[Tensor, " T"]]:
-        """See :func:`token_logprob_entropy`."""
+        measure: bool = False,
+    ) -> tuple[Float[Tensor, " T"], ...]:
+        """See :func:`token_logprob_entropy`; with ``measure``, the fields of
+        :class:`algorithms.token_gradients.TokenColumns` in their order, without gradient."""
+        if measure:
+            seen = token_columns(hidden, self.weight, targets, temperature, self.chunk)
+            # A plain tuple: DeepSpeed looks into what a module returns.
+            columns = (seen.logprob, seen.entropy, seen.entropy_untempered)
+            return (*columns, seen.square_sum, seen.hidden_norm)
         return token_logprob_entropy(
             hidden, self.weight, targets, temperature, self.chunk, entropy_gradient
         )
-
-
-class MeasuringHead(nn.Module):
-    """The same projection for looking only: the columns of a token analysis, without gradient."""
-
-    def __init__(self, weight: nn.Parameter, chunk: int = 1024) -> None:
-        """Share ``weight`` of shape [V, H]; ``chunk`` is in tokens."""
-        super().__init__()
-        self.weight = weight
-        self.chunk = chunk
-
-    def forward(
-        self,
-        hidden: Float[Tensor, "T H"],
-        targets: Integer[Tensor, " T"],
-        temperature: float = 1.0,
-    ) -> TokenColumns:
-        """See :func:`algorithms.token_gradients.token_columns`."""
-        return token_columns(hidden, self.weight, targets, temperature, self.chunk)

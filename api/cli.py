@@ -22,6 +22,7 @@ from api.progress_view import job_table, print_outcome
 from api.settings import DEFAULT_HOST, DEFAULT_PORT
 from api.watching import watch as watch_job
 from services.home import Home
+from services.spec.job import JobSpec
 from services.stores.lifecycle import ACTIVE
 
 BAD_INPUT_STATUS = frozenset({400, 404, 405, 409, 422})
@@ -105,14 +106,8 @@ def resolve_(
 ) -> None:
     """Print every value a preset resolves to and where it comes from; nothing is submitted."""
     from api.resolved_view import print_resolved
-    from services.presets.registry import UnknownPreset, resolve
-    from services.spec.problems import SpecError
 
-    try:
-        spec = resolve(preset, parse_settings(set_ or []))
-    except (UnknownPreset, SpecError) as error:
-        raise BadInput(str(error)) from error
-    print_resolved(out, spec, as_json=as_json)
+    print_resolved(out, _resolved(preset, set_), as_json=as_json)
 
 
 @app.command()
@@ -135,15 +130,13 @@ def ablate(
     from api.ablate import RunFailed, Sweep, run_ablation
     from services.ablation.arms import NotTwoStages
     from services.ablation.studies import STUDIES
-    from services.presets.registry import UnknownPreset, resolve
     from services.spec.problems import SpecError
 
     if study not in STUDIES:
         raise BadInput(f"no study {study!r}; there are {', '.join(STUDIES)}")
     try:
-        spec = resolve(preset, parse_settings(set_ or []))
-        sweep = Sweep(study, spec, range(seeds), Home.resolve(home))
-    except (UnknownPreset, SpecError, NotTwoStages) as error:
+        sweep = Sweep(study, _resolved(preset, set_), range(seeds), Home.resolve(home))
+    except (SpecError, NotTwoStages) as error:
         raise BadInput(str(error)) from error
     try:
         raise typer.Exit(run_ablation(out, sweep, url, to))
@@ -358,6 +351,16 @@ def make_tiny_reasoner(
     chosen = {k: v for k, v in (("steps", steps), ("seed", seed)) if v is not None}
     record = make(out_folder, Recipe(**chosen))
     out.print_json(json.dumps(record["heldout"]))
+
+
+def _resolved(preset: str, settings: list[str] | None) -> JobSpec:
+    from services.presets.registry import UnknownPreset, resolve
+    from services.spec.problems import SpecError
+
+    try:
+        return resolve(preset, parse_settings(settings or []))
+    except (UnknownPreset, SpecError) as error:
+        raise BadInput(str(error)) from error
 
 
 def _fail(lines: list[str], code: int) -> int:

@@ -7,22 +7,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from services.ablation.arms import Arm
 from services.ablation.table import Report, Row
+from services.analysis.objective_counts import ObjectiveCounts
+from services.analysis.response_plots import objective_counts_figure
+from services.reports.figure_style import STAGE_COLOURS, TITLE, dress, in_percent, new_figure
 
 _SERIES: Final = (
     ("response_length_mean", "Mean response length (tokens)"),
     ("accuracy", "Accuracy of training responses"),
     ("entropy_untempered", "Token entropy at temperature 1 (nats)"),
 )
-_COLOURS: Final = ("#2f6fdb", "#e07b16", "#0f9d74", "#b0449f", "#c9a227", "#7a5fd0")
+_COLOURS: Final = (*STAGE_COLOURS, "#c9a227", "#7a5fd0")
 
 
 def tradeoff_figure(rows: Sequence[Row]) -> Figure:
     """Accuracy against length: the 95 % interval upright, least to most over seeds across."""
-    figure = Figure(figsize=(8.4, 5.2), layout="constrained")
+    figure = new_figure(8.4, 5.2)
     ax = figure.subplots()
     for i, row in enumerate(rows):
         colour = _COLOURS[i % len(_COLOURS)]
@@ -39,26 +41,27 @@ def tradeoff_figure(rows: Sequence[Row]) -> Figure:
         )
     ax.set_xlabel("mean response length on held-out questions (tokens)")
     ax.set_ylabel("accuracy")
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    ax.grid(alpha=0.25)
+    in_percent(ax)
+    dress(ax, grid=True)
     ax.legend(fontsize=8, frameon=False)
     return figure
 
 
 def course_figure(arms: Sequence[Arm], reports: Mapping[tuple[str, int], Report]) -> Figure:
     """Length, accuracy and entropy per step (figure 3b): the mean over seeds, each seed thin."""
-    figure = Figure(figsize=(8.4, 8.4), layout="constrained")
+    figure = new_figure(8.4, 8.4)
     axes = figure.subplots(len(_SERIES), 1, sharex=True)
     for i, arm in enumerate(arms):
         mine = [r["steps"] for (name, _), r in sorted(reports.items()) if name == arm.name]
         colour = _COLOURS[i % len(_COLOURS)]
-        for ax, (key, title) in zip(axes, _SERIES, strict=True):
+        for ax, (key, _) in zip(axes, _SERIES, strict=True):
             for steps in mine:
                 ax.plot(*_series(steps, key), color=colour, alpha=0.25, linewidth=0.8)
             if mine:
                 ax.plot(*_mean(mine, key), color=colour, linewidth=1.8, label=arm.name)
-            ax.set_title(title, loc="left", fontsize=10)
-            ax.grid(alpha=0.25)
+    for ax, (_, title) in zip(axes, _SERIES, strict=True):
+        ax.set_title(title, **TITLE)
+        dress(ax, grid=True)
     axes[0].legend(fontsize=8, frameon=False)
     axes[-1].set_xlabel("step")
     return figure
@@ -70,17 +73,11 @@ def routing_figure(reports: Sequence[Report]) -> Figure | None:
     mixed = [r["steps"] for r in reports if any(_mixed(s) for s in r["steps"])]
     if not mixed:
         return None
-    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
-    ax = figure.subplots()
-    for colour, (key, label) in zip(
-        _COLOURS, (("compress", "compression"), ("accuracy", "accuracy")), strict=False
-    ):
-        flat = [[{"step": s["step"], "n": s["routed"][key]} for s in steps] for steps in mixed]
-        ax.plot(*_mean(flat, "n"), color=colour, label=f"samples trained for {label}")
-    ax.set_xlabel("step")
-    ax.grid(alpha=0.25)
-    ax.legend(fontsize=8, frameon=False)
-    return figure
+    means = {}
+    for route in ("compress", "accuracy"):
+        counts = [[{"step": s["step"], "n": s["routed"][route]} for s in steps] for steps in mixed]
+        shared, means[route] = _mean(counts, "n")
+    return objective_counts_figure(ObjectiveCounts(shared, **means))
 
 
 def _mixed(step: Mapping[str, Any]) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 
 from algorithms.metrics import l_acc, wilson_interval
 from services.ablation.arms import Arm
+from services.reports.collect import BASE
 
-BASE = "base"
 Report = Mapping[str, Any]
 """``report.json`` of one job."""
 

@@ -12,9 +12,9 @@ class ObjectiveCounts:
     """Samples of each step by the objective they were routed to."""
 
     steps: Sequence[int]
-    compress: Sequence[int]
+    compress: Sequence[float]
     """Prompts answered correctly at least half of the time: trained for length."""
-    accuracy: Sequence[int]
+    accuracy: Sequence[float]
     """The others: trained for accuracy."""
 
     def as_json(self) -> dict[str, Any]:
@@ -22,10 +22,8 @@ class ObjectiveCounts:
 
 
 def objective_counts(records: Sequence[Mapping[str, Any]]) -> ObjectiveCounts | None:
-    """Return the counts of the steps that routed samples; None when none did.
-
-    Only an entangled stage, which mixes both objectives in one batch, records ``routed``.
-    """
+    """Return the counts of the steps that recorded them; None when none did. Only in an entangled
+    stage, which mixes both objectives in one batch, is neither of them 0 throughout."""
     routed = [r for r in records if r.get("routed")]
     if not routed:
         return None

@@ -17,7 +17,6 @@ from algorithms.policy_loss_settings import PolicyLoss
 from algorithms.token_emphasis import emphasis, entropy_threshold
 from algorithms.token_gradients import TokenColumns
 from services.learning.deepspeed_config import deepspeed_config
-from services.learning.entropy_profile import EntropyProfile
 from services.learning.gradient_conflict import gradient_conflict
 from services.learning.native_ops import keep_in_environment
 from services.learning.policy_model import PolicyModel, load_policy
@@ -54,7 +53,6 @@ class PolicyLearner:
         self.spec = spec
         self._model_path = model_path
         self._reference: PolicyModel | None = None
-        self._profile = EntropyProfile()
         self._connectors = connectors
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
@@ -92,7 +90,6 @@ class PolicyLearner:
         """
         self._set_learning_rate(learning_rate)
         tally, norms, skipped = Tally(), list[float](), 0
-        self._profile = EntropyProfile()
         if probe is not None:
             self._probe(probe, updates, temperature)
         conflict = None
@@ -128,7 +125,7 @@ class PolicyLearner:
             "updates": float(len(norms)),
             "skipped_updates": float(skipped),
             "trained_tokens": sums["trained_tokens"],
-            "entropy_profile": self._profile.figures(),
+            "entropy_profile": tally.profile.figures(),
             "gradient_conflict": conflict,
         }
 
@@ -170,9 +167,8 @@ class PolicyLearner:
                 logprob, entropy, untempered = self._score(batch, temperature)
                 if muted:
                     continue
-                tally.add_entropy(entropy, untempered)
+                tally.add_entropy(sequences, entropy, untempered)
                 tally.add_mismatch(logprob, batch.behaviour_logprobs)
-                self._profile.add(sequences, entropy)
                 reference = self._reference_logprobs(sequences, batch, temperature)
                 counts = [len(s.response) for s in sequences]
                 columns = (logprob.split(counts), entropy.split(counts), reference.split(counts))
@@ -227,10 +223,8 @@ class PolicyLearner:
                 tally.add("reference_k3", stats.reference_k3_sum)
                 new = torch.tensor([m is None for m in known], device=logprob.device)
                 fresh = new[batch.sequence]
-                tally.add_entropy(entropy.detach()[fresh], untempered[fresh])
                 first = [s for s, m in zip(sequences, known, strict=True) if m is None]
-                if first:
-                    self._profile.add(first, entropy[fresh])
+                tally.add_entropy(first, entropy.detach()[fresh], untempered[fresh])
                 if index == 0:
                     tally.add_mismatch(logprob.detach()[fresh], batch.behaviour_logprobs[fresh])
         # Without ZeRO DeepSpeed reports no norm, but whole gradients are at hand before the step.
@@ -250,26 +244,23 @@ class PolicyLearner:
         thresholds: dict[PolicyLoss, float],
     ) -> tuple[Tensor, LossStats]:
         """Return the loss of a micro-batch: the sum over the surrogates its sequences feed."""
-        counts = [len(s.response) for s in sequences]
-        denominator, reference, weights = batch.behaviour_logprobs, None, batch.weights
+        denominator = batch.behaviour_logprobs
         if self.spec.old_logprobs == "recomputed" and known:
             denominator = torch.cat([m.logprob for m in known if m is not None])
+        # What nobody measured has no weight in a loss that asks for it.
+        entropy_before, reference = torch.zeros_like(denominator), torch.zeros_like(denominator)
+        start = 0
+        for s, m in zip(sequences, known, strict=False):
+            part_of = slice(start, start := start + len(s.response))
+            if m is not None:
+                entropy_before[part_of], reference[part_of] = m.entropy, m.reference
         total, stats = torch.zeros((), device=logprob.device), LossStats()
-        settings = list(dict.fromkeys(s.loss for s in sequences))
-        for loss in settings:
+        for loss in dict.fromkeys(s.loss for s in sequences):
             mine = torch.tensor([s.loss == loss for s in sequences], device=logprob.device)
-            tokens = mine[batch.sequence]
-            weight = torch.where(tokens, weights, 0.0)
-            if loss.needs_measuring and known:
-                blank = [torch.zeros(c, device=logprob.device) for c in counts]
-                pick = [m.entropy if m else b for m, b in zip(known, blank, strict=True)]
-                weight = weight * emphasis(
-                    torch.cat(pick), thresholds.get(loss), loss.high_entropy_weight
-                )
-                pick = [m.reference if m else b for m, b in zip(known, blank, strict=True)]
-                reference = torch.cat(pick)
-            elif loss.needs_reference:
-                reference = torch.zeros_like(logprob)
+            weight = torch.where(mine[batch.sequence], batch.weights, 0.0)
+            weight = weight * emphasis(
+                entropy_before, thresholds.get(loss), loss.high_entropy_weight
+            )
             part, found = policy_loss(
                 loss,
                 logprob,
@@ -278,7 +269,7 @@ class PolicyLearner:
                 weight,
                 batch.sequence,
                 entropy if loss.entropy_coefficient else None,
-                reference,
+                reference if loss.needs_reference else None,
             )
             total, stats = total + part, stats + found
         return total, stats
@@ -293,10 +284,10 @@ class PolicyLearner:
             mine = [
                 measured[id(s)].entropy for s in sequences if s.loss == loss and id(s) in measured
             ]
-            parts: list[Any] = [torch.cat(mine).cpu() if mine else torch.zeros(0)]
+            own = torch.cat(mine).cpu() if mine else torch.zeros(0)
+            parts: list[Any] = [own]
             if self.world > 1:
                 parts = [None] * self.world
-                own = torch.cat(mine).cpu() if mine else torch.zeros(0)
                 dist.all_gather_object(parts, own)
             found[loss] = entropy_threshold(torch.cat(parts), loss.high_entropy_share)
         return found

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
-from algorithms.logprob import ChunkedHead, MeasuringHead
-from algorithms.token_gradients import TokenColumns
+from algorithms.logprob import ChunkedHead
 
 
 class PolicyModel(nn.Module):
@@ -24,7 +23,6 @@ class PolicyModel(nn.Module):
         super().__init__()
         self.lm: Any = lm
         self.head = ChunkedHead(lm.get_output_embeddings().weight, chunk)
-        self.probe = MeasuringHead(lm.get_output_embeddings().weight, chunk)
 
     def forward(
         self,
@@ -52,13 +50,10 @@ class PolicyModel(nn.Module):
         """
         hidden = self.lm.model(input_ids=input_ids, use_cache=False).last_hidden_state
         picked = hidden.flatten(0, 1).index_select(0, positions)
-        if measure:
-            seen: TokenColumns = self.probe(picked, targets, temperature)
-            # A plain tuple, in the order of the columns: DeepSpeed looks into what is returned.
-            columns = (seen.logprob, seen.entropy, seen.entropy_untempered)
-            return (*columns, seen.square_sum, seen.hidden_norm)
-        logprob, entropy, untempered = self.head(picked, targets, temperature, entropy_gradient)
-        return logprob, entropy, untempered
+        scored: tuple[Tensor, ...] = self.head(
+            picked, targets, temperature, entropy_gradient, measure
+        )
+        return scored
 
 
 def load_policy(path: Path, dtype: torch.dtype, chunk: int) -> PolicyModel:

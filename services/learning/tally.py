@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -9,6 +10,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from algorithms.mismatch import mismatch
+from services.learning.entropy_profile import EntropyProfile
+from services.learning.samples import ScoredResponse
 
 _KEYS = (
     "tokens",
@@ -29,12 +32,18 @@ class Tally:
     """Named sums of one rank."""
 
     sums: dict[str, float] = field(default_factory=dict)
+    profile: EntropyProfile = field(default_factory=EntropyProfile)
 
     def add(self, name: str, value: float | Tensor) -> None:
         self.sums[name] = self.sums.get(name, 0.0) + float(value)
 
-    def add_entropy(self, entropy: Tensor, untempered: Tensor) -> None:
-        """Entropies of tokens, shape [N] each, in nats."""
+    def add_entropy(
+        self, sequences: Sequence[ScoredResponse], entropy: Tensor, untempered: Tensor
+    ) -> None:
+        """Entropies of the tokens of sequences, one after another, shape [N] each, in nats."""
+        if not sequences:
+            return
+        self.profile.add(sequences, entropy)
         self.add("tokens", len(entropy))
         self.add("entropy", entropy.double().sum())
         self.add("entropy_untempered", untempered.double().sum())

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from services.paper_tables.table1 import Row
-
-BASE = "base"
+from services.reports.collect import BASE
 
 
 class RunError(ValueError):

@@ -26,9 +26,11 @@ _PAPER: Final = frozenset(
         "explore.objective.length_threshold",
         "explore.objective.length_penalty",
         "explore.sampling.group_size",
-        *(f"{s}.{f}" for s in ("compress", "explore") for f in ("steps", "prompts_per_step")),
-        *(f"{s}.{f}" for s in ("compress", "explore") for f in ("prompts_per_update",)),
-        *(f"{s}.learning_rate" for s in ("compress", "explore")),
+        *(
+            f"{stage}.{field}"
+            for stage in ("compress", "explore")
+            for field in ("steps", "prompts_per_step", "prompts_per_update", "learning_rate")
+        ),
     }
 )
 _METHOD: Final = ("compress.", "explore.", "entangled.", "learner.betas", "learner.eps")

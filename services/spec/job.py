@@ -102,6 +102,11 @@ class VerifierSpec(Strict):
     memory_mib: int = Field(default=1024, ge=64)
     """Address space of a process beyond what its imports need."""
 
+    def patience(self, answers: int) -> float:
+        """Longest wait for verdicts, in seconds: each answer may overrun, and its process has to be
+        replaced then."""
+        return 60 + answers * (self.timeout_seconds + 10)
+
 
 class ReplaySpec(Strict):
     """The queue between generators and learners."""

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from algorithms.policy_loss_settings import PpoLoss
 from algorithms.trajectory import TrajectoryGroup
 from services import weights
 from services.builtin import resolve_path
 from services.learning.policy_model import PolicyModel, load_policy
-from services.learning.samples import ScoredResponse, collate
+from services.learning.samples import collate
 from services.rollout.engine import RolloutEngine, WeightMismatch
 from services.rollout.request import Decoding, RolloutRequest
 from services.spec.job import GeneratorSpec
+from tests.unit.trajectories import scored_response
 
 MODEL: Path = resolve_path("builtin:tiny-reasoner")
 TOLERANCE = 1e-4
@@ -47,16 +47,10 @@ def roll_out(engine: RolloutEngine, temperature: float, seed: int = 11) -> list[
 
 def learner_logprobs(policy: PolicyModel, group: TrajectoryGroup, temperature: float) -> np.ndarray:
     rows = [
-        ScoredResponse(
+        scored_response(
+            group.response_ids[a:b],
             prompt=group.prompt_ids,
-            response=group.response_ids[a:b],
             behaviour_logprobs=group.behaviour_logprobs[a:b],
-            advantage=1.0,
-            weight=1.0,
-            has_gradient=True,
-            loss=PpoLoss(),
-            think_length=0,
-            correct=1,
             slot=i,
         )
         for i, (a, b) in enumerate(zip(group.offsets[:-1], group.offsets[1:], strict=True))

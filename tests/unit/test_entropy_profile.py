@@ -6,24 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from algorithms.policy_loss_settings import PpoLoss
 from services.learning.entropy_profile import EntropyProfile
 from services.learning.samples import ScoredResponse
+from tests.unit.trajectories import scored_response
 
 
 def response(length: int, think: int, correct: int) -> ScoredResponse:
-    return ScoredResponse(
-        prompt=np.zeros(2, np.int32),
-        response=np.zeros(length, np.int32),
-        behaviour_logprobs=np.zeros(length, np.float32),
-        advantage=1.0,
-        weight=1.0,
-        has_gradient=True,
-        loss=PpoLoss(),
-        think_length=think,
-        correct=correct,
-        slot=0,
-    )
+    return scored_response([0] * length, think_length=think, correct=correct)
 
 
 def test_means_are_over_the_tokens_of_each_part_and_outcome() -> None:

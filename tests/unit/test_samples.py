@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from algorithms.objectives import Compress, Entangled
-from algorithms.policy_loss_settings import PpoLoss
 from algorithms.scoring import ScoredGroup, score_groups
 from algorithms.trajectory import TrajectoryGroup
 from services.learning.samples import (
@@ -17,20 +16,16 @@ from services.learning.samples import (
     collate,
     shard,
 )
-from tests.unit.trajectories import judge, make_group
+from tests.unit.trajectories import judge, make_group, scored_response
 
 
 def response(length: int, slot: int, *, prompt: int = 3, weight: float = 0.5) -> ScoredResponse:
-    return ScoredResponse(
+    return scored_response(
+        np.arange(100, 100 + length),
         prompt=np.arange(prompt, dtype=np.int32),
-        response=np.arange(100, 100 + length, dtype=np.int32),
         behaviour_logprobs=np.full(length, -0.1, dtype=np.float32),
         advantage=2.0,
         weight=weight,
-        has_gradient=True,
-        loss=PpoLoss(),
-        think_length=length,
-        correct=1,
         slot=slot,
     )
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from algorithms.policy_loss_settings import PpoLoss
 from algorithms.scoring import score_groups
 from algorithms.trajectory import Judgement, TrajectoryGroup
+from services.learning.samples import ScoredResponse
 
 
 def make_group(lengths, finished=None, group_id="compression/1/q", think=None):
@@ -34,3 +36,20 @@ def judge(*verdicts, well_formed=True):
 def score_group(objective, group, judgements):
     """Score a batch of this one group."""
     return score_groups(objective, [group], [judgements])[0]
+
+
+def scored_response(response, **fields):
+    """A response as the learner sees it, trained on; ``fields`` replace what does not matter."""
+    response = np.asarray(response, dtype=np.int32)
+    defaults = {
+        "prompt": np.zeros(3, np.int32),
+        "behaviour_logprobs": np.zeros(len(response), np.float32),
+        "advantage": 1.0,
+        "weight": 1.0,
+        "has_gradient": True,
+        "loss": PpoLoss(),
+        "think_length": len(response),
+        "correct": 1,
+        "slot": 0,
+    }
+    return ScoredResponse(response=response, **{**defaults, **fields})
