@@ -17,8 +17,9 @@ from api.serving import ControlPlane
 from api.watching import watch
 from services.ablation.arms import Arm
 from services.ablation.figures import course_figure, routing_figure, tradeoff_figure
+from services.ablation.kept_runs import KeptRuns
 from services.ablation.studies import STUDIES
-from services.ablation.sweep import Ledger, in_order, specification
+from services.ablation.sweep import Ledger, in_flight, in_order, specification
 from services.ablation.table import Report, as_json, markdown, table
 from services.home import Home
 from services.spec.job import JobSpec
@@ -30,10 +31,13 @@ class RunFailed(RuntimeError):
 
 
 class Sweep:
-    """One study over some seeds. What has run before is not run again."""
+    """One study over some seeds, ``parallel`` runs at a time. What has run before is not run
+    again."""
 
-    def __init__(self, study: str, spec: JobSpec, seeds: Sequence[int], home: Home) -> None:
-        self.study, self.seeds, self.home = study, seeds, home
+    def __init__(
+        self, study: str, spec: JobSpec, seeds: Sequence[int], home: Home, parallel: int = 1
+    ) -> None:
+        self.study, self.seeds, self.home, self.parallel = study, seeds, home, parallel
         self.arms: list[Arm] = STUDIES[study](spec)
         self.reports: dict[tuple[str, int], Report] = {}
         self._tokens: dict[tuple[str, int], int] = {}
@@ -47,24 +51,42 @@ class Sweep:
             ApiError: the control plane refused a job.
         """
         runs = list(in_order(self.arms, self.seeds))
-        for number, run in enumerate(runs, start=1):
+        kept = KeptRuns(out / "runs")
+        jobs: dict[tuple[str, int], str] = {}
+        for position, run in enumerate(runs):
+            title = f"{self.study}: {run.arm.name}, seed {run.seed}"
+            console.rule(f"{title} ({position + 1} of {len(runs)})")
+            for ahead in in_flight(runs, position, self.parallel, self._tokens):
+                spec = specification(ahead, self._tokens)
+                if ahead.key not in jobs and kept.load(spec) is None:
+                    jobs[ahead.key] = self._job(client, spec)["id"]
             spec = specification(run, self._tokens)
-            console.rule(f"{self.study}: {run.arm.name}, seed {run.seed} ({number} of {len(runs)})")
-            job = self._job(client, spec)
-            if job["state"] != "succeeded":
-                job = watch(client, job["id"], console, stop=ending.is_set)
-            if ending.is_set():
-                return False
-            if job["state"] != "succeeded":
-                raise RunFailed(
-                    f"job {job['id']} ({spec.name}) is {job['state']}: {job['cause']}; put it "
-                    "right and run the same command again"
-                )
-            report = client.report(job["id"])
+            report = kept.load(spec)
+            if report is None:
+                finished = self._finished(client, jobs[run.key], console, ending)
+                if finished is None:
+                    return False
+                report = kept.keep(spec, finished)
             self.reports[run.key] = report
             self._tokens[run.key] = sum(s["generated_tokens"] for s in report["steps"])
             self.write(out)
         return True
+
+    def _finished(
+        self, client: Client, job_id: str, console: Console, ending: threading.Event
+    ) -> Report | None:
+        """Watch a job to its end and return its report; None if the sweep is to end first."""
+        job = client.job(job_id)
+        if job["state"] != "succeeded":
+            job = watch(client, job_id, console, stop=ending.is_set)
+        if ending.is_set():
+            return None
+        if job["state"] != "succeeded":
+            raise RunFailed(
+                f"job {job_id} ({job['name']}) is {job['state']}: {job['cause']}; put it "
+                "right and run the same command again"
+            )
+        return client.report(job_id)
 
     def _job(self, client: Client, spec: JobSpec) -> dict[str, Any]:
         """Return the job of a specification: the one there is, resumed if it has stopped, or a
@@ -93,7 +115,7 @@ class Sweep:
 def run_ablation(console: Console, sweep: Sweep, url: str | None, out: Path) -> int:
     """Run a sweep on the control plane at ``url``, or on one of its own.
 
-    Ctrl-C leaves the running job where it can go on; the same command takes it up.
+    Ctrl-C leaves the running jobs where they can go on; the same command takes it up.
 
     Returns:
         Exit code: 0 when every run succeeded, 130 after an interruption.

@@ -120,6 +120,9 @@ def ablate(
         list[str] | None, typer.Option("--set", help="Override of the preset.", metavar="P=V")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions: seeds 0, 1, ...")] = 3,
+    parallel: Annotated[
+        int, typer.Option(min=1, help="Runs handed in at a time; the others wait their turn.")
+    ] = 1,
     to: Annotated[Path, typer.Option("--out", help="Folder for table and plots.")] = Path(
         "ablation"
     ),
@@ -135,7 +138,7 @@ def ablate(
     if study not in STUDIES:
         raise BadInput(f"no study {study!r}; there are {', '.join(STUDIES)}")
     try:
-        sweep = Sweep(study, _resolved(preset, set_), range(seeds), Home.resolve(home))
+        sweep = Sweep(study, _resolved(preset, set_), range(seeds), Home.resolve(home), parallel)
     except (SpecError, NotTwoStages) as error:
         raise BadInput(str(error)) from error
     try:

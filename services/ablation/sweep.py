@@ -60,6 +60,22 @@ def in_order(arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[Run]:
             yield Run(arm, seed)
 
 
+def in_flight(
+    runs: Sequence[Run], position: int, parallel: int, tokens: Mapping[tuple[str, int], int]
+) -> list[Run]:
+    """Return the runs to have submitted while the one at ``position`` is waited for.
+
+    Args:
+        runs: in order.
+        position: from 0.
+        parallel: runs at the same time, the one waited for among them.
+        tokens: generated tokens of the runs that have ended; a run whose budget is not among them
+            yet is left out.
+    """
+    ahead = runs[position : position + parallel]
+    return [r for r in ahead if not r.arm.budgeted or (REFERENCE, r.seed) in tokens]
+
+
 def specification(run: Run, tokens: Mapping[tuple[str, int], int]) -> JobSpec:
     """Return what a run submits.
 

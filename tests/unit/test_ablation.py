@@ -11,8 +11,9 @@ import pytest
 from algorithms.metrics import l_acc, wilson_interval
 from services.ablation.arms import Arm, NotTwoStages, fingerprint
 from services.ablation.figures import course_figure, routing_figure, tradeoff_figure
+from services.ablation.kept_runs import KeptRuns
 from services.ablation.studies import STUDIES
-from services.ablation.sweep import Ledger, in_order, specification
+from services.ablation.sweep import Ledger, in_flight, in_order, specification
 from services.ablation.table import markdown, table
 from services.presets.registry import resolve
 
@@ -55,6 +56,17 @@ def test_order_swaps_the_stages_and_nothing_else() -> None:
     assert [s.name for s in swapped.spec.stages] == ["exploration", "compression"]
     assert set(swapped.spec.stages) == set(TINY.stages)
     assert list(swapped.checkpoints) == ["exploration", "compression"]
+
+
+def test_runs_are_handed_in_ahead_but_never_before_their_budget_is_known() -> None:
+    runs = list(in_order(STUDIES["guided"](TINY), range(2)))
+    names = [r.arm.name for r in runs]
+    assert names[:3] == ["separated", "plateau", "cycles"]
+    assert in_flight(runs, 0, 1, {}) == runs[:1]
+    assert [r.arm.name for r in in_flight(runs, 0, 4, {})] == ["separated", "spared-0.5"]
+    assert in_flight(runs, 1, 2, {("separated", 0): 7}) == runs[1:3]
+    assert in_flight(runs, 1, 2, {("separated", 1): 7}) == []
+    assert in_flight(runs, len(runs) - 1, 4, {}) == runs[-1:]
 
 
 def test_clip_halves_and_doubles_and_the_threshold_follows() -> None:
@@ -156,6 +168,25 @@ def report(base: float, accuracy: float, length: float) -> dict[str, Any]:
         },
         "steps": steps,
     }
+
+
+def test_a_kept_run_gives_the_same_table_and_is_found_by_what_it_does(tmp_path: Path) -> None:
+    whole = report(0.8, 0.9, 40.0) | {"job": {"id": "job-1"}, "machine": {}, "wall_seconds": 60.0}
+    for step in whole["steps"]:
+        step |= {"stage": "compression", "mismatch_kl": 0.0}
+    ours = arms("order")["separated"].seeded(0)
+    kept = KeptRuns(tmp_path / "runs")
+    assert kept.load(ours) is None
+    written = kept.keep(ours, whole)
+    again = KeptRuns(tmp_path / "runs").load(ours.model_copy(update={"name": "other"}))
+    assert again == written
+    assert "mismatch_kl" not in written["steps"][0]
+    own = [arms("order")["separated"]]
+    assert table(own, {("separated", 0): written}) == table(own, {("separated", 0): whole})
+    course_figure(own, {("separated", 0): written})
+    routing_figure([written])
+    assert kept.load(arms("order")["separated"].seeded(1)) is None
+    assert kept.load(arms("order")["order-ec"].seeded(0)) is None
 
 
 def test_a_row_pools_responses_and_averages_lengths() -> None:

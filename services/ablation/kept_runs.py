@@ -1,0 +1,58 @@
+"""What a table needs of each run, kept beside the table, so that it can be made again, or gone on
+with elsewhere, when the jobs themselves are gone."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from services.ablation.arms import fingerprint
+from services.ablation.table import Report
+from services.spec.job import JobSpec
+
+_FIELDS: Final = ("job", "machine", "evaluations", "wall_seconds")
+_STEP_FIELDS: Final = (
+    "step",
+    "stage",
+    "response_length_mean",
+    "accuracy",
+    "entropy_untempered",
+    "generated_tokens",
+    "routed",
+)
+
+
+class KeptRuns:
+    """A folder with one file a run, found by what the run does."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, spec: JobSpec) -> Report | None:
+        """Return what was kept of the run of this specification, if it was made."""
+        for file in self._folder.glob(f"*-{fingerprint(spec)}.json"):
+            kept: dict[str, Any] = json.loads(file.read_text())
+            return kept
+        return None
+
+    def keep(self, spec: JobSpec, report: Report) -> Report:
+        """Write the run's figures with its specification; return them as :meth:`load` would."""
+        kept = {key: report[key] for key in _FIELDS}
+        kept["steps"] = [{key: step[key] for key in _STEP_FIELDS} for step in report["steps"]]
+        kept["spec"] = spec.model_dump(mode="json")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = self._folder / f"{spec.name}-{fingerprint(spec)}.json"
+        partial = file.with_suffix(".partial")
+        partial.write_text(_lines(kept))
+        os.replace(partial, file)
+        loaded: dict[str, Any] = json.loads(file.read_text())
+        return loaded
+
+
+def _lines(kept: dict[str, Any]) -> str:
+    """Return JSON with a line for each field and each step, for readable differences."""
+    steps = ",\n".join(f"  {json.dumps(step)}" for step in kept["steps"])
+    fields = [f' "{k}": {json.dumps(v)}' for k, v in kept.items() if k != "steps"]
+    return "{\n" + ",\n".join([*fields, f' "steps": [\n{steps}\n ]']) + "\n}\n"
