@@ -33,7 +33,7 @@ class Row:
     lengths: tuple[float, ...]
     """Of each seed."""
     length_ratio: float
-    """Mean length over that of the base, both over all seeds."""
+    """Mean length over that of the base, both over the seeds of this row."""
     l_acc: float
     steps: float
     """Training steps up to this policy, mean over seeds."""
@@ -52,23 +52,23 @@ def table(arms: Sequence[Arm], reports: Mapping[tuple[str, int], Report]) -> lis
     """
     # Every arm of a seed evaluates the same base in the same way: one of them stands for all.
     bases = {seed: report for (_, seed), report in sorted(reports.items())}
-    found = [_row(BASE, BASE, list(bases.values()), None)] if reports else []
+    found = [_row(BASE, BASE, list(bases.values()))] if reports else []
     for arm in arms:
         mine = [report for (name, _), report in sorted(reports.items()) if name == arm.name]
         for label, title in arm.checkpoints.items():
             having = [r for r in mine if _label(r, label) in r["evaluations"]]
             if having:
-                found.append(_row(title, label, having, found[0].length_mean))
+                found.append(_row(title, label, having))
     return found
 
 
-def _row(name: str, label: str, reports: Sequence[Report], base_length: float | None) -> Row:
+def _row(name: str, label: str, reports: Sequence[Report]) -> Row:
     evaluations = [r["evaluations"][_label(r, label)] for r in reports]
     judged = [e["questions"] * e["samples"] - e["unverified"] for e in evaluations]
     correct = [round(e["accuracy"] * n) for e, n in zip(evaluations, judged, strict=True)]
     length = statistics.fmean(e["length_mean"] for e in evaluations)
     accuracy = sum(correct) / sum(judged)
-    base_length = length if base_length is None else base_length
+    base_length = statistics.fmean(r["evaluations"][BASE]["length_mean"] for r in reports)
     steps = [
         [s for s in r["steps"] if s["step"] <= e["step"]]
         for r, e in zip(reports, evaluations, strict=True)

@@ -213,6 +213,20 @@ def test_a_study_under_way_has_a_table_of_what_there_is() -> None:
     assert table(list(arms("shaping").values()), {}) == []
 
 
+def test_an_arm_with_fewer_seeds_is_compared_with_the_base_of_its_own_seeds() -> None:
+    longer = report(0.8, 0.9, 40.0)
+    longer["evaluations"]["base"]["length_mean"] = 400.0
+    reports = {
+        ("separated", 0): report(0.8, 0.9, 40.0),
+        ("separated", 1): longer,
+        ("shaping-linear", 0): report(0.8, 0.9, 50.0),
+    }
+    found = {r.name: r for r in table(list(arms("shaping").values()), reports)}
+    assert found["exponential"].length_ratio == pytest.approx(40 / 300)
+    assert found["linear"].length_ratio == pytest.approx(50 / 200)
+    assert found["linear"].l_acc == pytest.approx(l_acc(0.9, 50.0, 200.0).value)
+
+
 def test_the_plots_can_be_drawn() -> None:
     found = list(arms("shaping").values())
     reports = {("separated", 0): report(0.8, 0.9, 40.0), ("separated", 1): report(0.7, 0.7, 60.0)}
