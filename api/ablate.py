@@ -57,17 +57,20 @@ class Sweep:
             title = f"{self.study}: {run.arm.name}, seed {run.seed}"
             console.rule(f"{title} ({position + 1} of {len(runs)})")
             for ahead in in_flight(runs, position, self.parallel, self._tokens):
+                if ahead.key in jobs or ahead.key in self.reports:
+                    continue
                 spec = specification(ahead, self._tokens)
-                if ahead.key not in jobs and kept.load(spec) is None:
+                if report := kept.load(spec):
+                    self.reports[ahead.key] = report
+                else:
                     jobs[ahead.key] = self._job(client, spec)["id"]
-            spec = specification(run, self._tokens)
-            report = kept.load(spec)
-            if report is None:
+            if run.key not in self.reports:
                 finished = self._finished(client, jobs[run.key], console, ending)
                 if finished is None:
                     return False
-                report = kept.keep(spec, finished)
-            self.reports[run.key] = report
+                spec = specification(run, self._tokens)
+                self.reports[run.key] = kept.keep(spec, finished)
+            report = self.reports[run.key]
             self._tokens[run.key] = sum(s["generated_tokens"] for s in report["steps"])
             self.write(out)
         return True

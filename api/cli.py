@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,8 +22,11 @@ from api.progress_view import job_table, print_outcome
 from api.settings import DEFAULT_HOST, DEFAULT_PORT
 from api.watching import watch as watch_job
 from services.home import Home
-from services.spec.job import JobSpec
 from services.stores.lifecycle import ACTIVE
+
+if TYPE_CHECKING:
+    # Reading specifications takes a third of a second, which most commands never need.
+    from services.spec.job import JobSpec
 
 BAD_INPUT_STATUS = frozenset({400, 404, 405, 409, 422})
 

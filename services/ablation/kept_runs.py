@@ -39,7 +39,7 @@ class KeptRuns:
 
     def keep(self, spec: JobSpec, report: Report) -> Report:
         """Write the run's figures with its specification; return them as :meth:`load` would."""
-        kept = {key: report[key] for key in _FIELDS}
+        kept: dict[str, Any] = {key: report[key] for key in _FIELDS}
         kept["steps"] = [{key: step[key] for key in _STEP_FIELDS} for step in report["steps"]]
         kept["spec"] = spec.model_dump(mode="json")
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -47,8 +47,7 @@ class KeptRuns:
         partial = file.with_suffix(".partial")
         partial.write_text(_lines(kept))
         os.replace(partial, file)
-        loaded: dict[str, Any] = json.loads(file.read_text())
-        return loaded
+        return kept
 
 
 def _lines(kept: dict[str, Any]) -> str:
