@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from algorithms.objectives import Compress, Explore
 from algorithms.schedule import Cycles
@@ -42,9 +42,15 @@ class Arm:
         return self.spec.model_copy(update={**named, "cycles": bounded})
 
 
+_PLACEMENT: Final = {"cpus", "gpus", "threads", "timeout_seconds"}
+"""What a worker may use and how long it may take: says how fast a run is, not what it does."""
+
+
 def fingerprint(spec: JobSpec) -> str:
-    """Return a digest of everything but the name: equal runs are made once for all studies."""
-    fields = {k: v for k, v in spec.model_dump(mode="json").items() if k != "name"}
+    """Return a digest of what a run does, so that equal runs are made once for all studies, and
+    count on another machine too: everything but its name and where its workers run."""
+    apart = {"name": True, "generator": _PLACEMENT, "learner": _PLACEMENT}
+    fields = spec.model_dump(mode="json", exclude=apart)
     text = json.dumps(fields, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
