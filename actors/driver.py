@@ -21,6 +21,7 @@ from typing import Any
 
 import ray
 
+from actors.replay_watch import ReplayWatch
 from actors.roles import Roles, start_roles
 from actors.training_run import TrainingRun
 from actors.waiting import Waiter
@@ -57,6 +58,7 @@ class Driver:
         self.spec = store.get_job(job_id).spec
         self.run: TrainingRun | None = None
         self.roles: Roles | None = None
+        self._replay: ReplayWatch | None = None
         self._next_poll = self._next_heartbeat = 0.0
         self._ending = self._closing = False
         self._asked: type[Exception] | None = None
@@ -79,6 +81,8 @@ class Driver:
     def progress(self, progress: dict[str, Any]) -> None:
         """Renew the heartbeat."""
         self._next_heartbeat = time.monotonic() + _HEARTBEAT_SECONDS
+        if self._replay is not None:
+            progress["replay"] = self._replay.gauges()
         self.store.heartbeat(self.job_id, self.attempt, progress)
 
     # -- hearing from the outside -----------------------------------------------------------------
@@ -175,6 +179,7 @@ class Driver:
         self.roles = start_roles(
             self.job_id, spec, model, checkpoint.folder if checkpoint else None, paths.ray_train
         )
+        self._replay = ReplayWatch(self.roles.replay)
         self.roles.start_learners()
         waiter = Waiter(self.tick)
         self.run = run = TrainingRun(
@@ -214,6 +219,7 @@ class Driver:
     def _end(self, state: JobState, cause: str | None, code: int) -> int:
         """Write the terminal record; only then let the workers go."""
         self._ending = self._closing = True
+        self._replay = None  # it may be what was lost
         if self.run is not None:
             self.run.phase = "done"
             with contextlib.suppress(sqlite3.Error):

@@ -228,10 +228,6 @@ class ReplayQueue:
             "work_out": len(self._work) - queued,
         }
 
-    async def status(self) -> dict[str, Any]:
-        """Return ``counts`` (samples) and ``gauges`` (groups, leases, work) of one moment."""
-        return {"counts": self._ledger.counts(), "gauges": await self.gauges()}
-
     async def state_dict(self) -> dict[str, Any]:
         return self._ledger.state_dict()
 

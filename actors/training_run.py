@@ -249,7 +249,7 @@ class TrainingRun:
             **learner_figures(result),
             "seconds": {**self.seconds, "total": total},
             "eta_seconds": self.eta.seconds_left(left),
-            **self._accounting(),
+            "samples": self._accounting(),
         }
         record["tokens_per_second"] = record["generated_tokens"] / total
         self.journal.metrics(step, record)
@@ -340,10 +340,10 @@ class TrainingRun:
         )
 
     def _accounting(self) -> dict[str, Any]:
-        replay: dict[str, Any] = self.waiter.one(
-            self.roles.replay.status.remote(), 60, "the replay accounting"
+        counts: dict[str, Any] = self.waiter.one(
+            self.roles.replay.counts.remote(), 60, "the replay accounting"
         )
-        return {"samples": replay["counts"], "replay": replay["gauges"]}
+        return counts
 
     def _evaluation_due(self) -> bool:
         """Whether held-out accuracy is to be measured in the middle of a stage, and has not been:

@@ -18,6 +18,7 @@ from api.watching import watch
 from services.ablation.arms import Arm
 from services.ablation.figures import course_figure, routing_figure, tradeoff_figure
 from services.ablation.kept_runs import KeptRuns
+from services.ablation.page import write_page
 from services.ablation.studies import STUDIES
 from services.ablation.sweep import Ledger, in_flight, in_order, specification
 from services.ablation.table import Report, as_json, markdown, table
@@ -113,6 +114,7 @@ class Sweep:
             figures["-routing"] = routed
         for name, figure in figures.items():
             figure.savefig(out / f"{self.study}{name}.png", dpi=110)
+        write_page(out)
 
 
 def run_ablation(console: Console, sweep: Sweep, url: str | None, out: Path) -> int:
@@ -141,5 +143,5 @@ def run_ablation(console: Console, sweep: Sweep, url: str | None, out: Path) -> 
         console.print("the same command goes on where this one stopped")
         return 130
     console.print((out / f"{sweep.study}.md").read_text(), markup=False)
-    console.print(f"table and plots: {out}", soft_wrap=True, highlight=False)
+    console.print(f"table, plots and report.html: {out}", soft_wrap=True, highlight=False)
     return 0

@@ -71,6 +71,12 @@ class JobCollector(Collector):
         yield "laconic_job_progress_ratio", step / total, ()
         yield "laconic_job_eta_seconds", progress.get("eta_seconds"), ()
         yield "laconic_job_heartbeat_timestamp_seconds", job.heartbeat_at, ()
+        for replay_state in get_args(State):
+            yield (
+                "laconic_replay_groups",
+                (progress.get("replay") or {}).get(replay_state),
+                (replay_state,),
+            )
         yield from _of_step(self._context.store.latest_metrics(job.id) or {})
         folder = self._context.settings.home.job(job.id).evaluations
         for label, accuracy, length in _evaluations(folder):
@@ -86,9 +92,6 @@ def _of_step(record: Mapping[str, Any]) -> Iterator[tuple[str, Any, tuple[str, .
         yield "laconic_step_seconds", seconds, (phase,)
     for verdict, count in (record.get("verdicts") or {}).items():
         yield "laconic_verdicts_last_step", count, (verdict,)
-    replay = record.get("replay") or {}
-    for state in get_args(State):
-        yield "laconic_replay_groups", replay.get(state), (state,)
     samples = record.get("samples") or {}
     yield "laconic_samples_in_flight", samples.get("in_flight"), ()
     yield "laconic_samples_generated_total", samples.get("generated"), ()

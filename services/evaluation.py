@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from algorithms.metrics import wilson_interval
 from algorithms.trajectory import JUDGED, Judgement, TrajectoryGroup, is_correct
+from services.atomic_write import write_whole
 from services.datasets import Question
 from services.prompt_stream import derive_seed
 from services.rollout.request import Decoding, RolloutRequest
@@ -98,9 +98,6 @@ def summarise(
 
 def save_evaluation(folder: Path, record: dict[str, Any]) -> Path:
     """Write the record as ``<label>.json``, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{record['label']}.json"
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(record))
-    os.replace(partial, path)
+    write_whole(path, json.dumps(record))
     return path

@@ -85,7 +85,7 @@ CATALOGUE: Final[tuple[Series, ...]] = (
     Series(
         "laconic_replay_groups",
         "gauge",
-        "Prompt groups in the replay queue at the end of the last step, by state",
+        "Prompt groups in the replay queue by state, at the last heartbeat",
         (*_JOB, "state"),
     ),
     Series(

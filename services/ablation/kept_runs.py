@@ -4,12 +4,12 @@ with elsewhere, when the jobs themselves are gone."""
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Final
 
 from services.ablation.arms import fingerprint
 from services.ablation.table import Report
+from services.atomic_write import write_whole
 from services.spec.job import JobSpec
 
 _FIELDS: Final = ("job", "machine", "evaluations", "wall_seconds")
@@ -42,11 +42,7 @@ class KeptRuns:
         kept: dict[str, Any] = {key: report[key] for key in _FIELDS}
         kept["steps"] = [{key: step[key] for key in _STEP_FIELDS} for step in report["steps"]]
         kept["spec"] = spec.model_dump(mode="json")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        file = self._folder / f"{spec.name}-{fingerprint(spec)}.json"
-        partial = file.with_suffix(".partial")
-        partial.write_text(_lines(kept))
-        os.replace(partial, file)
+        write_whole(self._folder / f"{spec.name}-{fingerprint(spec)}.json", _lines(kept))
         return kept
 
 

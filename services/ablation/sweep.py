@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.ablation.arms import Arm, fingerprint
+from services.atomic_write import write_whole
 from services.spec.job import JobSpec
 
 REFERENCE = "separated"
@@ -45,10 +45,7 @@ class Ledger:
     def record(self, spec: JobSpec, job_id: str) -> None:
         """Note a job; on disk when this returns."""
         self._jobs[fingerprint(spec)] = job_id
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_suffix(".partial")
-        partial.write_text(json.dumps(self._jobs, indent=1))
-        os.replace(partial, self._file)
+        write_whole(self._file, json.dumps(self._jobs, indent=1))
 
 
 def in_order(arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[Run]:

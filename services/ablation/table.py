@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from algorithms.metrics import l_acc, wilson_interval
 from services.ablation.arms import Arm
@@ -96,40 +96,48 @@ def _label(report: Report, label: str) -> str:
     return list(report["evaluations"])[-1] if label == "last" else label
 
 
+HEAD: Final = (
+    "policy",
+    "seeds",
+    "accuracy, % (95 %)",
+    "each seed",
+    "length, tokens (least to most)",
+    "of base",
+    "L-Acc, %",
+    "steps",
+    "tokens, M",
+    "entropy, nats",
+)
+
+
+def cells(row: Row) -> list[str]:
+    """Return a row as text, in the order of ``HEAD``."""
+    low, high = row.accuracy_ci95
+    return [
+        row.name,
+        str(row.seeds),
+        f"{100 * row.accuracy:.1f} ({100 * low:.1f} to {100 * high:.1f})",
+        ", ".join(f"{100 * a:.1f}" for a in row.accuracies),
+        f"{row.length_mean:.1f} ({min(row.lengths):.1f} to {max(row.lengths):.1f})",
+        f"{100 * row.length_ratio:.1f} %",
+        f"{100 * row.l_acc:.1f}",
+        f"{row.steps:g}",
+        f"{row.tokens / 1e6:.2f}",
+        "" if row.entropy is None else f"{row.entropy:.3f}",
+    ]
+
+
 def markdown(rows: Sequence[Row]) -> str:
     """Return the table as GitHub has it."""
-    head = [
-        "policy",
-        "seeds",
-        "accuracy, % (95 %)",
-        "each seed",
-        "length, tokens (least to most)",
-        "of base",
-        "L-Acc, %",
-        "steps",
-        "tokens, M",
-        "entropy, nats",
-    ]
-    lines = [head, ["---"] * len(head)]
-    for r in rows:
-        low, high = r.accuracy_ci95
-        lines.append(
-            [
-                r.name,
-                str(r.seeds),
-                f"{100 * r.accuracy:.1f} ({100 * low:.1f} to {100 * high:.1f})",
-                ", ".join(f"{100 * a:.1f}" for a in r.accuracies),
-                f"{r.length_mean:.1f} ({min(r.lengths):.1f} to {max(r.lengths):.1f})",
-                f"{100 * r.length_ratio:.1f} %",
-                f"{100 * r.l_acc:.1f}",
-                f"{r.steps:g}",
-                f"{r.tokens / 1e6:.2f}",
-                "" if r.entropy is None else f"{r.entropy:.3f}",
-            ]
-        )
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+    lines = [HEAD, ["---"] * len(HEAD), *(cells(row) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return the rows as built-in types."""
     return [asdict(r) for r in rows]
+
+
+def from_json(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Return the rows that :func:`as_json` wrote."""
+    return [Row(**row) for row in rows]

@@ -10,6 +10,14 @@ from matplotlib.figure import Figure
 
 from algorithms.segmentation import SEGMENTER_VERSION
 from services.analysis.answer_share import AnswerShare, answer_share
+from services.analysis.entropy_course import (
+    SERIES,
+    ConflictCourse,
+    EntropyCourse,
+    conflict_course,
+    entropy_course,
+)
+from services.analysis.entropy_plots import conflict_figure, entropy_figure
 from services.analysis.objective_counts import ObjectiveCounts, objective_counts
 from services.analysis.response_plots import (
     answer_share_figure,
@@ -91,6 +99,18 @@ def analyse(
         missing["objective_counts"] = (
             "no step mixed the two objectives; only an entangled stage routes samples"
         )
+    if entropy := entropy_course(steps):
+        sections.append(_entropy(entropy))
+        data["entropy"] = entropy.as_json()
+    else:
+        missing["entropy"] = "no step has been trained"
+    if conflict := conflict_course(steps):
+        sections.append(_conflict(conflict))
+        data["gradient_conflict"] = conflict.as_json()
+    else:
+        missing["gradient_conflict"] = (
+            "no step compared the gradients of the two objectives; set analysis.conflict"
+        )
     try:
         tokens = token_figures(samples, vocabulary)
     except SamplesError as error:
@@ -121,6 +141,34 @@ def _objectives(counts: ObjectiveCounts) -> Section:
         "Figure 3a: questions answered correctly at least half of the time are trained for length, "
         "the others for accuracy.",
         objective_counts_figure(counts),
+    )
+
+
+def _entropy(course: EntropyCourse) -> Section:
+    rows = [
+        (stage, *("–" if means[name] is None else f"{means[name]:.3f}" for name in SERIES))
+        for stage, means in course.by_stage.items()
+    ]
+    return Section(
+        "entropy",
+        "Token entropy by part, outcome and stage",
+        "Exact entropies of the next-token distribution at the sampling temperature, in nats; "
+        "“sampled” is the estimate from behaviour log-probabilities alone. The table has means "
+        "over each stage, every token weighing the same. A dashed line: another stage begins.",
+        entropy_figure(course),
+        Table(("stage", *SERIES), rows),
+    )
+
+
+def _conflict(course: ConflictCourse) -> Section:
+    return Section(
+        "gradient_conflict",
+        "Do the two objectives pull apart?",
+        "Section 3.1: on sampled steps one mini-batch is scored by the compression and by the "
+        "accuracy objective. Left: cosine of their gradients over all parameters, below 0 where "
+        "they pull against each other. Right: share of connectors in each gradient's token "
+        "magnitudes |w A| ‖e_y − p‖.",
+        conflict_figure(course),
     )
 
 

@@ -6,7 +6,6 @@ flat over the sampled tokens, at most ``MAX_TOKENS`` of them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -15,6 +14,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+
+from services.atomic_write import replacing
 
 SCHEMA: Final = 1
 """Version of the file; readers refuse what they do not know."""
@@ -101,15 +102,12 @@ def samples_path(job_folder: Path, step: int) -> Path:
 def write_samples(job_folder: Path, samples: TokenSamples) -> Path:
     """Write the samples of one step, whole or not at all; a step taken again replaces them."""
     path = samples_path(job_folder, samples.step)
-    path.parent.mkdir(parents=True, exist_ok=True)
     values: dict[str, Any] = {
         name: np.asarray(getattr(samples, name), dtype) for name, dtype in _COLUMNS.items()
     }
     values |= {"step": samples.step, "stage": samples.stage, "temperature": samples.temperature}
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with replacing(path) as file:
         np.savez_compressed(file, schema=SCHEMA, **values)
-    os.replace(partial, path)
     return path
 
 

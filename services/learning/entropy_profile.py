@@ -16,7 +16,9 @@ PERCENTILES = (50, 80, 95, 99)
 
 
 class EntropyProfile:
-    """Entropies of the tokens that one rank has scored in a step, at the sampling temperature."""
+    """Entropies of the tokens that one rank has scored in a step, at the sampling temperature, and
+    beside them what sampling says for free: minus the behaviour log-probability of each token,
+    whose mean estimates the same entropy without a look at the rest of the vocabulary."""
 
     def __init__(self) -> None:
         self._columns: list[NDArray[np.float32]] = []
@@ -26,34 +28,41 @@ class EntropyProfile:
         counts = [len(s.response) for s in sequences]
         thinking = [np.arange(n) < s.think_length for s, n in zip(sequences, counts, strict=True)]
         correct = np.repeat([s.correct for s in sequences], counts)
-        values = entropy.detach().cpu().numpy()
-        self._columns.append(
-            np.stack([values, np.concatenate(thinking), correct]).astype(np.float32)
-        )
+        surprisal = -np.concatenate([s.behaviour_logprobs for s in sequences])
+        rows = [entropy.detach().cpu().numpy(), surprisal, np.concatenate(thinking), correct]
+        self._columns.append(np.stack(rows).astype(np.float32))
 
     def figures(self) -> dict[str, Any]:
         """Return the profile over all ranks; None for what no token belongs to. Collective.
 
         ``think`` and ``answer``: mean before and after the end of ``</think>``. ``correct`` and
-        ``incorrect``: mean over judged responses. ``p50`` and so on: percentiles.
+        ``incorrect``: mean over judged responses. ``p50`` and so on: percentiles. ``sampled`` has
+        the same of the sampled estimate, with ``mean`` over every token.
         """
-        mine = np.concatenate([np.zeros((3, 0), np.float32), *self._columns], axis=1)
+        mine = np.concatenate([np.zeros((4, 0), np.float32), *self._columns], axis=1)
         parts: list[Any] = [mine]
         if dist.is_initialized() and dist.get_world_size() > 1:
             parts = [None] * dist.get_world_size()
             dist.all_gather_object(parts, mine)
-        entropy, thinking, correct = np.concatenate(parts, axis=1)
-        levels = np.percentile(entropy, PERCENTILES) if len(entropy) else [None] * len(PERCENTILES)
-        return {
-            "think": _mean(entropy[thinking == 1]),
-            "answer": _mean(entropy[thinking == 0]),
-            "correct": _mean(entropy[correct == 1]),
-            "incorrect": _mean(entropy[correct == 0]),
-            **{
-                f"p{p}": None if level is None else float(level)
-                for p, level in zip(PERCENTILES, levels, strict=True)
-            },
-        }
+        entropy, surprisal, thinking, correct = np.concatenate(parts, axis=1)
+        sampled = {"mean": _mean(surprisal), **_profile(surprisal, thinking, correct)}
+        return {**_profile(entropy, thinking, correct), "sampled": sampled}
+
+
+def _profile(
+    values: NDArray[np.float32], thinking: NDArray[np.float32], correct: NDArray[np.float32]
+) -> dict[str, float | None]:
+    levels = np.percentile(values, PERCENTILES) if len(values) else [None] * len(PERCENTILES)
+    return {
+        "think": _mean(values[thinking == 1]),
+        "answer": _mean(values[thinking == 0]),
+        "correct": _mean(values[correct == 1]),
+        "incorrect": _mean(values[correct == 0]),
+        **{
+            f"p{p}": None if level is None else float(level)
+            for p, level in zip(PERCENTILES, levels, strict=True)
+        },
+    }
 
 
 def _mean(values: NDArray[np.float32]) -> float | None:

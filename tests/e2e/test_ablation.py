@@ -53,6 +53,10 @@ def test_a_study_ends_in_its_table_and_is_not_run_twice(server: Server, tmp_path
     assert [r["steps"] for r in rows] == [0, 1, 2, 1, 2]
     assert all(r["responses"] == 16 and r["length_mean"] > 0 for r in rows)
     assert (out / "order-course.png").stat().st_size > 10_000
+    page = (out / "report.html").read_text()
+    assert "Order of the stages" in page
+    assert page.count("data:image/png;base64,") == 2
+    assert all(r["name"] in page for r in rows)
     jobs = server.client.get("/v1/jobs").json()["data"]
     assert {j["name"] for j in jobs} >= {"ablate-separated-0", "ablate-order-ec-0"}
     # Once by the ledger of the home folder, once by what was kept beside the table.

@@ -12,6 +12,7 @@ import pytest
 import ray
 
 from actors.replay_queue import ReplayQueue
+from actors.replay_watch import ReplayWatch
 from actors.verifier_pool import VerifierPool
 from algorithms.objectives import Compress
 from algorithms.scoring import ScoredGroup
@@ -94,9 +95,9 @@ def test_work_carries_the_references_of_its_groups_and_training_is_counted(queue
             {"trajectory": group_id},
             {"scores": group_id},
         ]
-    status = call(queue.status)
-    assert status["counts"] == counts(6, 0, 3, 3)
-    assert (status["gauges"]["leased"], status["gauges"]["ready"]) == (3, 0)
+    assert call(queue.counts) == counts(6, 0, 3, 3)
+    gauges = ReplayWatch(queue).gauges()
+    assert (gauges["leased"], gauges["ready"]) == (3, 0)
     for _ in range(2):
         assert call(queue.complete_work, 1, {"loss": 0.5})
         assert call(queue.counts) == counts(6, 3, 3, 0)

@@ -132,6 +132,14 @@ def test_equal_runs_of_two_studies_are_one_job(tmp_path: Path) -> None:
     assert fingerprint(renamed) == fingerprint(ours)
 
 
+def test_where_a_run_is_made_is_not_what_it_does() -> None:
+    ours = arms("order")["separated"].seeded(0)
+    placed = ours.generator.model_copy(update={"threads": 1, "gpus": 1, "timeout_seconds": 5.0})
+    assert fingerprint(ours.model_copy(update={"generator": placed})) == fingerprint(ours)
+    wider = ours.generator.model_copy(update={"max_sequences": 7})
+    assert fingerprint(ours.model_copy(update={"generator": wider})) != fingerprint(ours)
+
+
 def test_a_sweep_finishes_a_seed_before_the_next() -> None:
     order = [(r.arm.name, r.seed) for r in in_order(list(arms("shaping").values()), [0, 1])]
     assert [seed for _, seed in order] == [0, 0, 0, 1, 1, 1]

@@ -187,7 +187,7 @@ def test_what_is_not_there_is_said_and_the_rest_is_made() -> None:
     found = analyse([{"step": 1}], evaluations, no_samples(), VOCABULARY)
     assert [s.name for s in found.sections] == ["transitions", "answer_share"]
     assert found.missing["tokens"] == "set analysis.every_steps"
-    assert set(found.missing) == {"tokens", "objective_counts"}
+    assert set(found.missing) == {"tokens", "objective_counts", "entropy", "gradient_conflict"}
     found = analyse([{"step": 1}], {}, no_samples(), VOCABULARY)
     assert (list(found.sections), "transitions" in found.missing) == ([], True)
 

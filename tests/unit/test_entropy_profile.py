@@ -28,8 +28,21 @@ def test_means_are_over_the_tokens_of_each_part_and_outcome() -> None:
     assert found["p99"] == pytest.approx(np.percentile([1, 2, 6, 3, 8, 100], 99), rel=1e-5)
 
 
+def test_the_sampled_estimate_is_of_the_drawn_tokens_alone() -> None:
+    profile = EntropyProfile()
+    logprobs = np.array([-0.5, -1.5, -4.0], np.float32)
+    drawn = scored_response([0] * 3, think_length=2, behaviour_logprobs=logprobs)
+    profile.add([drawn], torch.tensor([9.0, 9.0, 9.0]))
+    sampled = profile.figures()["sampled"]
+    assert sampled["mean"] == pytest.approx(2.0)
+    assert (sampled["think"], sampled["answer"]) == (pytest.approx(1.0), pytest.approx(4.0))
+    assert sampled["p50"] == pytest.approx(1.5)
+    assert (sampled["correct"], sampled["incorrect"]) == (pytest.approx(2.0), None)
+
+
 def test_what_no_token_belongs_to_has_no_figure() -> None:
-    assert set(EntropyProfile().figures().values()) == {None}
+    nothing = EntropyProfile().figures()
+    assert set(nothing.pop("sampled").values()) == set(nothing.values()) == {None}
     profile = EntropyProfile()
     profile.add([response(2, 2, 1)], torch.tensor([1.0, 3.0]))
     found = profile.figures()

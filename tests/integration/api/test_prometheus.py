@@ -21,7 +21,6 @@ STEP = {
     "loss": None,
     "seconds": {"generate": 2.0, "train": 3.0},
     "samples": {"generated": 100, "trained": 60, "excluded": {"stale": 15}, "in_flight": 25},
-    "replay": {"ready": 5, "leased": 20},
     "verdicts": {"correct": 9},
 }
 
@@ -45,6 +44,7 @@ def value(samples, name, **labels):
 
 def test_the_series_of_a_running_job(plane):
     progress = {"stage": "compression", "stage_index": 0, "step": 4, "eta_seconds": 61.0}
+    progress["replay"] = {"ready": 5, "leased": 20}
     job = plane.running(**progress)
     plane.store.append_metrics(job, 1, 4, STEP)
     folder = plane.context.settings.home.job(job).evaluations
