@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from services.spec.job import JobSpec
 from services.stores.lifecycle import JobState
+from services.stores.listing import EVERY_JOB, JobFilter
 
 CommandKind = Literal["stage", "cancel", "stop"]
 """``stage``: go on with another stage. ``cancel``: end for good. ``stop``: end so that the job
 can be resumed."""
 
 EventLevel = Literal["info", "warning", "error"]
+
+DEFAULT_TENANT: Final = "default"
+"""Owner of the jobs of a control plane without API keys."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,12 @@ class JobRecord:
     ray_submission_id: str | None
     cancel_requested_at: float | None = None
     """When the current attempt was first asked to cancel."""
+    tenant: str = DEFAULT_TENANT
+    """Who the job belongs to."""
+    labels: dict[str, str] = field(default_factory=dict)
+    """What its owner files it under."""
+    revision: int = 1
+    """One more with each change of state, attempt or wish; heartbeats do not count."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,18 @@ class StaleAttempt(StoreError):
         self.state = state
 
 
+class ChangedMeanwhile(StoreError):
+    """The job is not at the revision the caller has seen. Nothing was written."""
+
+    def __init__(self, job_id: str, expected: int, current: int) -> None:
+        super().__init__(
+            f"job {job_id} is at revision {current}, not {expected}; look at it and try again"
+        )
+        self.job_id = job_id
+        self.expected = expected
+        self.current = current
+
+
 class IllegalTransition(StoreError):
     """The job is not in a state that allows this."""
 
@@ -113,11 +135,24 @@ class JobStore(Protocol):
     """What every backend does. All methods are safe from several processes and threads.
 
     Each method that takes a job id raises :class:`JobNotFound`; each that takes an ``attempt``
-    raises :class:`StaleAttempt` when it is not the current one, and then writes nothing.
+    raises :class:`StaleAttempt` when it is not the current one, and then writes nothing. ``expect``
+    is the revision the caller acts on: :class:`ChangedMeanwhile` when it is not the current one.
     """
 
-    def create_job(self, spec: JobSpec, preset: str | None) -> JobRecord:
-        """Add a job: state ``queued``, attempt 1, first event ``created``."""
+    def create_job(
+        self,
+        spec: JobSpec,
+        preset: str | None,
+        *,
+        job_id: str | None = None,
+        tenant: str = DEFAULT_TENANT,
+        labels: Mapping[str, str] | None = None,
+    ) -> JobRecord:
+        """Add a job: state ``queued``, attempt 1, first event ``created``.
+
+        A caller that may have to ask twice gives the ``job_id``: where there is a job of this id
+        already, that one is returned and nothing is written.
+        """
         ...
 
     def get_job(self, job_id: str) -> JobRecord: ...
@@ -127,6 +162,7 @@ class JobStore(Protocol):
         limit: int = 50,
         after: str | None = None,
         states: Collection[JobState] | None = None,
+        where: JobFilter = EVERY_JOB,
     ) -> tuple[list[JobRecord], str | None]:
         """Jobs, newest first, and the cursor of the next page (None: no more).
 
@@ -138,7 +174,7 @@ class JobStore(Protocol):
         """How many jobs are in each state; states without any may be absent."""
         ...
 
-    def begin_attempt(self, job_id: str) -> JobRecord:
+    def begin_attempt(self, job_id: str, *, expect: int | None = None) -> JobRecord:
         """Resume: attempt + 1, state ``queued``; of the commands nobody took, wishes for a stage
         stay, cancels and stops are dropped.
 
@@ -148,7 +184,13 @@ class JobStore(Protocol):
         ...
 
     def set_state(
-        self, job_id: str, state: JobState, *, attempt: int | None, cause: str | None = None
+        self,
+        job_id: str,
+        state: JobState,
+        *,
+        attempt: int | None,
+        cause: str | None = None,
+        expect: int | None = None,
     ) -> JobRecord:
         """Move the job and log an event ``state`` in one transaction.
 
@@ -206,7 +248,14 @@ class JobStore(Protocol):
         many there were."""
         ...
 
-    def send_command(self, job_id: str, kind: CommandKind, data: Mapping[str, Any]) -> int:
+    def send_command(
+        self,
+        job_id: str,
+        kind: CommandKind,
+        data: Mapping[str, Any],
+        *,
+        expect: int | None = None,
+    ) -> int:
         """Leave a command for the driver and log it as an event; return the command's id.
 
         Raises:

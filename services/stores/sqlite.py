@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 import sqlite3
-import string
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -20,8 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from services.spec.job import JobSpec
-from services.stores.lifecycle import ACTIVE, RESUMABLE, STATES, JobState, allowed, is_legal
+from services.stores.identity import new_suffix
+from services.stores.lifecycle import ACTIVE, RESUMABLE, JobState, allowed, is_legal
+from services.stores.listing import EVERY_JOB, JobFilter
 from services.stores.protocol import (
+    DEFAULT_TENANT,
+    ChangedMeanwhile,
     Command,
     CommandKind,
     EventLevel,
@@ -31,13 +33,8 @@ from services.stores.protocol import (
     JobRecord,
     StaleAttempt,
 )
+from services.stores.sqlite_listing import page as page_of
 from services.stores.sqlite_schema import connect, prepare
-
-_ALPHABET = string.ascii_lowercase + string.digits
-
-
-def _new_id() -> str:
-    return "job-" + "".join(secrets.choice(_ALPHABET) for _ in range(10))
 
 
 def _finite(value: Any) -> Any:
@@ -71,13 +68,33 @@ class SqliteJobStore:
 
     # -- jobs ---------------------------------------------------------------------------------
 
-    def create_job(self, spec: JobSpec, preset: str | None) -> JobRecord:
-        now, job_id = time.time(), _new_id()
+    def create_job(
+        self,
+        spec: JobSpec,
+        preset: str | None,
+        *,
+        job_id: str | None = None,
+        tenant: str = DEFAULT_TENANT,
+        labels: Mapping[str, str] | None = None,
+    ) -> JobRecord:
+        job_id = job_id or f"job-{new_suffix()}"
         with self._write() as db:
-            db.execute(
-                "INSERT INTO jobs (id, name, spec, preset, state, attempt, created_at, updated_at)"
-                " VALUES (?, ?, ?, ?, 'queued', 1, ?, ?)",
-                (job_id, spec.name, spec.model_dump_json(), preset, now, now),
+            if known := db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone():
+                return _record(known)
+            last = db.execute("SELECT created_at FROM jobs ORDER BY seq DESC LIMIT 1").fetchone()
+            # A clock that was set back does not put a job before an older one.
+            now = max(time.time(), last[0] if last else 0)
+            added = db.execute(
+                "INSERT INTO jobs (id, name, spec, preset, state, attempt, created_at, updated_at,"
+                " tenant, labels) VALUES (?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?)",
+                (
+                    *(job_id, spec.name, spec.model_dump_json(), preset, now, now),
+                    *(tenant, _json(labels)),
+                ),
+            )
+            db.executemany(
+                "INSERT INTO job_labels (key, value, seq) VALUES (?, ?, ?)",
+                [(key, value, added.lastrowid) for key, value in (labels or {}).items()],
             )
             origin = f" from preset {preset}" if preset else ""
             _add_event(db, job_id, "created", f"job {spec.name!r} created{origin}", attempt=1)
@@ -91,15 +108,11 @@ class SqliteJobStore:
         limit: int = 50,
         after: str | None = None,
         states: Collection[JobState] | None = None,
+        where: JobFilter = EVERY_JOB,
     ) -> tuple[list[JobRecord], str | None]:
         db = self._connection()
         before = _row(db, after)["seq"] if after is not None else 2**62
-        wanted = tuple(STATES if states is None else states)
-        marks = ",".join("?" * len(wanted))
-        rows = db.execute(
-            f"SELECT * FROM jobs WHERE seq < ? AND state IN ({marks}) ORDER BY seq DESC LIMIT ?",
-            (before, *wanted, limit + 1),
-        ).fetchall()
+        rows = page_of(db, limit + 1, before, states, where)
         page = [_record(r) for r in rows[:limit]]
         return page, (page[-1].id if page and len(rows) > limit else None)
 
@@ -107,16 +120,17 @@ class SqliteJobStore:
         rows = self._connection().execute("SELECT state, COUNT(*) FROM jobs GROUP BY state")
         return {row[0]: row[1] for row in rows}
 
-    def begin_attempt(self, job_id: str) -> JobRecord:
+    def begin_attempt(self, job_id: str, *, expect: int | None = None) -> JobRecord:
         with self._write() as db:
-            row = _row(db, job_id)
+            row = _row(db, job_id, expect=expect)
             if row["state"] not in RESUMABLE:
                 raise IllegalTransition(job_id, row["state"], "resume", allowed(row["state"]))
             attempt = row["attempt"] + 1
             db.execute(
                 "UPDATE jobs SET state = 'queued', cause = NULL, attempt = ?, updated_at = ?,"
                 " started_at = NULL, finished_at = NULL, heartbeat_at = NULL, progress = NULL,"
-                " ray_submission_id = NULL, cancel_requested_at = NULL WHERE id = ?",
+                " ray_submission_id = NULL, cancel_requested_at = NULL, revision = revision + 1"
+                " WHERE id = ?",
                 (attempt, time.time(), job_id),
             )
             db.execute(
@@ -127,10 +141,16 @@ class SqliteJobStore:
             return _record(_row(db, job_id))
 
     def set_state(
-        self, job_id: str, state: JobState, *, attempt: int | None, cause: str | None = None
+        self,
+        job_id: str,
+        state: JobState,
+        *,
+        attempt: int | None,
+        cause: str | None = None,
+        expect: int | None = None,
     ) -> JobRecord:
         with self._write() as db:
-            row = _row(db, job_id, attempt)
+            row = _row(db, job_id, attempt, expect=expect)
             current: JobState = row["state"]
             if state == current:
                 return _record(row)
@@ -140,7 +160,7 @@ class SqliteJobStore:
             left_queue = current == "queued" and state in ACTIVE
             db.execute(
                 "UPDATE jobs SET state = ?, cause = ?, updated_at = ?, started_at = ?,"
-                " finished_at = ? WHERE id = ?",
+                " finished_at = ?, revision = revision + 1 WHERE id = ?",
                 (
                     state,
                     cause,
@@ -246,9 +266,16 @@ class SqliteJobStore:
 
     # -- commands -----------------------------------------------------------------------------
 
-    def send_command(self, job_id: str, kind: CommandKind, data: Mapping[str, Any]) -> int:
+    def send_command(
+        self,
+        job_id: str,
+        kind: CommandKind,
+        data: Mapping[str, Any],
+        *,
+        expect: int | None = None,
+    ) -> int:
         with self._write() as db:
-            row = _row(db, job_id)
+            row = _row(db, job_id, expect=expect)
             if row["state"] not in ACTIVE:
                 raise IllegalTransition(
                     job_id, row["state"], f"take the command {kind}", allowed(row["state"])
@@ -258,6 +285,7 @@ class SqliteJobStore:
                 (job_id, kind, _json(data)),
             ).lastrowid
             assert command is not None
+            db.execute("UPDATE jobs SET revision = revision + 1 WHERE id = ?", (job_id,))
             if kind == "cancel" and row["cancel_requested_at"] is None:
                 db.execute(
                     "UPDATE jobs SET cancel_requested_at = ? WHERE id = ?", (time.time(), job_id)
@@ -307,9 +335,15 @@ class SqliteJobStore:
 
 
 def _row(
-    db: sqlite3.Connection, job_id: str, attempt: int | None = None, *, alive: bool = False
+    db: sqlite3.Connection,
+    job_id: str,
+    attempt: int | None = None,
+    *,
+    alive: bool = False,
+    expect: int | None = None,
 ) -> sqlite3.Row:
-    """The job's row, after the fence: ``alive`` also refuses a job that has ended."""
+    """The job's row, after the fence: ``alive`` also refuses a job that has ended, ``expect`` one
+    at another revision."""
     row = db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
     if row is None:
         raise JobNotFound(job_id)
@@ -317,16 +351,20 @@ def _row(
         attempt != row["attempt"] or (alive and row["state"] not in ACTIVE)
     ):
         raise StaleAttempt(job_id, attempt, row["attempt"], row["state"])
+    if expect is not None and expect != row["revision"]:
+        raise ChangedMeanwhile(job_id, expect, row["revision"])
     assert isinstance(row, sqlite3.Row)
     return row
 
 
 def _record(row: sqlite3.Row) -> JobRecord:
-    values = {k: row[k] for k in row.keys() if k not in ("seq", "spec", "progress")}  # noqa: SIM118
+    parsed = ("seq", "spec", "progress", "labels")
+    values = {k: row[k] for k in row.keys() if k not in parsed}  # noqa: SIM118
     return JobRecord(
         **values,
         spec=JobSpec.model_validate_json(row["spec"]),
         progress=None if row["progress"] is None else json.loads(row["progress"]),
+        labels=json.loads(row["labels"]),
     )
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Layout of the tables, kept in ``PRAGMA user_version``."""
 
 BUSY_SECONDS: Final = 30.0
@@ -30,9 +30,22 @@ CREATE TABLE IF NOT EXISTS jobs (
     heartbeat_at REAL,
     progress TEXT,
     ray_submission_id TEXT,
-    cancel_requested_at REAL
+    cancel_requested_at REAL,
+    tenant TEXT NOT NULL DEFAULT 'default',
+    labels TEXT NOT NULL DEFAULT '{}',
+    revision INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_tenant ON jobs (tenant, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_tenant_and_state ON jobs (tenant, state, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_name ON jobs (name, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_creation ON jobs (created_at, seq);
+CREATE TABLE IF NOT EXISTS job_labels (
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (key, value, seq)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
     job_id TEXT NOT NULL,
     id INTEGER NOT NULL,
@@ -61,6 +74,15 @@ CREATE TABLE IF NOT EXISTS commands (
 CREATE INDEX IF NOT EXISTS commands_waiting ON commands (job_id, id) WHERE taken_by IS NULL;
 """
 
+_SINCE: Final[dict[int, tuple[str, ...]]] = {
+    2: (
+        "ALTER TABLE jobs ADD COLUMN tenant TEXT NOT NULL DEFAULT 'default'",
+        "ALTER TABLE jobs ADD COLUMN labels TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE jobs ADD COLUMN revision INTEGER NOT NULL DEFAULT 1",
+    ),
+}
+"""What brings a database to each layout from the one before."""
+
 
 class UnknownLayout(RuntimeError):
     """The database was written by a newer version of Laconic."""
@@ -87,7 +109,7 @@ def prepare(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = connect(path)
     try:
-        _enter_wal(connection)
+        enter_wal(connection)
         connection.execute("BEGIN IMMEDIATE")
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         if found > VERSION:
@@ -96,6 +118,10 @@ def prepare(path: Path) -> None:
                 f"{path} has layout {found}, this Laconic knows up to {VERSION}; "
                 "upgrade Laconic or choose another home folder"
             )
+        if found:
+            for layout in range(found + 1, VERSION + 1):
+                for statement in _SINCE[layout]:
+                    connection.execute(statement)
         for statement in _TABLES.split(";"):
             if statement.strip():
                 connection.execute(statement)
@@ -105,7 +131,7 @@ def prepare(path: Path) -> None:
         connection.close()
 
 
-def _enter_wal(connection: sqlite3.Connection) -> None:
+def enter_wal(connection: sqlite3.Connection) -> None:
     """Switch to write-ahead logging; SQLite does not wait for others here, so this does."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
