@@ -38,6 +38,16 @@ class Home:
         return self.root / "jobs.db"
 
     @property
+    def control_database(self) -> Path:
+        """Keys, idempotency, audit log and webhooks."""
+        return self.root / "control.db"
+
+    @property
+    def secret(self) -> Path:
+        """What keys are hashed and cursors signed with."""
+        return self.root / "control-plane.key"
+
+    @property
     def lock(self) -> Path:
         """Held by the control plane that serves this folder."""
         return self.root / "control-plane.lock"
