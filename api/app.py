@@ -8,16 +8,20 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import problems
+from api.audit_trail import AuditTrail
 from api.dependencies import Context
+from api.gate import OPEN_PATHS, Gate
 from api.reconcile import Reconciler
-from api.routes import events, health, jobs, metrics, presets, prometheus, report
-from api.schemas import ProblemBody
+from api.request_identity import RequestIdentity
+from api.routes import events, health, jobs, metrics, presets, prometheus, report, steering
 from api.settings import Settings
+from services.control.secret import server_secret
+from services.control.stores import open_control
 from services.launcher import Launcher, RayJobLauncher
 from services.stores.protocol import JobStore
 from services.stores.sqlite import SqliteJobStore
 
-_PROBLEM = {"model": ProblemBody, "content": {problems.MEDIA_TYPE: {}}}
+ROUTERS = (jobs, steering, events, metrics, report, presets, health, prometheus)
 
 
 def create_app(
@@ -32,34 +36,43 @@ def create_app(
 
     Raises:
         OSError: the home folder cannot be written.
-        UnknownLayout: the store was written by a newer version.
+        UnknownLayout: a store was written by a newer version.
+        SecretError: the secret of the control plane cannot be used.
     """
     home = settings.home.create()
     context = Context(
-        settings=settings,
-        store=store or SqliteJobStore(home.database),
-        launcher=launcher or RayJobLauncher(settings.ray_dashboard, home.root),
+        settings,
+        store or SqliteJobStore(home.database),
+        launcher or RayJobLauncher(settings.ray_dashboard, home.root),
+        open_control(home.control_database),
+        server_secret(home.secret),
     )
+    context.open_paths = OPEN_PATHS
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        context.control.idempotency.recover()
         reconciler = Reconciler(context)
         reconciler.start()
         try:
             yield
         finally:
             reconciler.stop()
+            await context.feed.stop()
 
     app = FastAPI(
         title="Laconic",
         description="Trains a reasoning model to think shorter.",
         version="1",
         lifespan=lifespan,
-        responses=dict.fromkeys((400, 404, 409, 422, 500, 503), _PROBLEM),
+        redirect_slashes=False,
     )
     app.state.context = context
     problems.install(app)
-    app.add_middleware(problems.RequestIdentity)
-    for module in (jobs, events, metrics, report, presets, health, prometheus):
+    # The last one added is the first one passed.
+    app.add_middleware(Gate, context=context)
+    app.add_middleware(AuditTrail, context=context)
+    app.add_middleware(RequestIdentity)
+    for module in ROUTERS:
         app.include_router(module.router)
     return app

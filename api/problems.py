@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-import uuid
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -14,11 +13,16 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.control.cursor import BadCursor
 from services.presets.registry import UnknownPreset
 from services.spec.problems import Problem, SpecError, pointer
-from services.stores.protocol import IllegalTransition, JobNotFound, StaleAttempt
+from services.stores.protocol import (
+    ChangedMeanwhile,
+    IllegalTransition,
+    JobNotFound,
+    StaleAttempt,
+)
 
 log = logging.getLogger("laconic.api")
 
@@ -36,6 +40,7 @@ class ApiProblem(Exception):
         *,
         errors: Sequence[Problem] = (),
         extra: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -43,12 +48,12 @@ class ApiProblem(Exception):
         self.detail = detail
         self.errors = tuple(errors)
         self.extra = extra or {}
+        self.headers = headers or {}
 
 
-def render(
-    request: Request, problem: ApiProblem, headers: dict[str, str] | None = None
-) -> Response:
-    """The response of a problem."""
+def render(request: Request, problem: ApiProblem) -> Response:
+    """The response of a problem; the audit log finds its code in ``request.state.problem``."""
+    request.state.problem = problem.code
     body = {
         "type": f"urn:laconic:problem:{problem.code}",
         "title": HTTPStatus(problem.status).phrase,
@@ -60,7 +65,10 @@ def render(
         **problem.extra,
     }
     response = Response(
-        json.dumps(body), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers
+        json.dumps(body),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers=problem.headers,
     )
     if body["request_id"] is not None:
         # The answer to a fault is sent outside the middleware that sets this on all others.
@@ -71,6 +79,7 @@ def render(
 def translate(error: Exception) -> ApiProblem | None:
     """The problem that an error of the services stands for; None where it stands for a fault."""
     problem: ApiProblem | None = None
+    extra: dict[str, Any]
     if isinstance(error, ApiProblem):
         problem = error
     elif isinstance(error, JobNotFound):
@@ -78,9 +87,14 @@ def translate(error: Exception) -> ApiProblem | None:
     elif isinstance(error, IllegalTransition):
         extra = {"state": error.state, "allowed": list(error.allowed)}
         problem = ApiProblem(409, "illegal_transition", str(error), extra=extra)
+    elif isinstance(error, ChangedMeanwhile):
+        extra = {"revision": error.current}
+        problem = ApiProblem(412, "changed_meanwhile", str(error), extra=extra)
     elif isinstance(error, StaleAttempt):
         detail = f"job {error.job_id} changed in the meantime; look at it and try again"
         problem = ApiProblem(409, "changed_meanwhile", detail, extra={"state": error.state})
+    elif isinstance(error, BadCursor):
+        problem = ApiProblem(400, "bad_cursor", str(error))
     elif isinstance(error, SpecError):
         problem = ApiProblem(422, "invalid_spec", _summary(error.problems), errors=error.problems)
     elif isinstance(error, UnknownPreset):
@@ -88,8 +102,19 @@ def translate(error: Exception) -> ApiProblem | None:
         problem = ApiProblem(422, "unknown_preset", str(error), errors=problems)
     elif isinstance(error, sqlite3.Error):
         log.error("the job store failed: %s", error)
-        problem = ApiProblem(503, "store_unavailable", f"the job store does not answer: {error}")
+        detail = "the job store does not answer; try again later"
+        problem = ApiProblem(503, "store_unavailable", detail, headers={"Retry-After": "5"})
     return problem
+
+
+def status_of(error: Exception) -> int:
+    """The status an error is answered with."""
+    if isinstance(error, HTTPException):
+        return error.status_code
+    if isinstance(error, RequestValidationError):
+        return _invalid(error).status
+    problem = translate(error)
+    return problem.status if problem else 500
 
 
 def install(app: FastAPI) -> None:
@@ -102,6 +127,8 @@ def install(app: FastAPI) -> None:
 
     for kind in (
         ApiProblem,
+        BadCursor,
+        ChangedMeanwhile,
         JobNotFound,
         IllegalTransition,
         StaleAttempt,
@@ -121,8 +148,8 @@ def install(app: FastAPI) -> None:
             detail = f"{request.method} is not possible here; use {allowed}"
         else:
             detail = str(error.detail)
-        problem = ApiProblem(error.status_code, code, detail)
-        return render(request, problem, dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        return render(request, ApiProblem(error.status_code, code, detail, headers=headers))
 
     app.add_exception_handler(HTTPException, refused)
 
@@ -164,27 +191,3 @@ def _summary(problems: Sequence[Problem]) -> str:
     first = f"{problems[0].pointer}: {problems[0].detail}".removeprefix(": ")
     more = len(problems) - 1
     return first + (f" (and {more} more)" if more else "")
-
-
-class RequestIdentity:
-    """Middleware: a request id in ``request.state`` and in the header ``X-Request-ID``."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        identity = "req-" + uuid.uuid4().hex[:16]
-        scope.setdefault("state", {})["request_id"] = identity
-
-        async def send_with_identity(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = list(message.get("headers", []))
-                if all(name != b"x-request-id" for name, _ in headers):
-                    headers.append((b"x-request-id", identity.encode()))
-                message["headers"] = headers
-            await send(message)
-
-        await self._app(scope, receive, send_with_identity)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from algorithms.strict import Strict
+from api.actions import Action, actions_of
 from services.spec.job import JobSpec
 from services.stores.lifecycle import JobState
 from services.stores.protocol import EventLevel, EventRecord, JobRecord
+
+LabelKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/-]{0,62}$")]
+LabelValue = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 ._:/@+-]{0,128}$")]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=16)]
+"""At most 16; keys of 63 characters (lower case), values of 128, both plain."""
 
 
 class CreateJob(Strict):
@@ -23,6 +29,8 @@ class CreateJob(Strict):
     ``{"stages": {"compression": {"steps": 3}}}``."""
     spec: dict[str, Any] | None = None
     """A job specification."""
+    labels: Labels = Field(default_factory=dict)
+    """What to file the job under; ``GET /v1/jobs?label[team]=reasoning`` finds it again."""
 
     @model_validator(mode="after")
     def _one_source(self) -> CreateJob:
@@ -59,10 +67,16 @@ class JobSummary(Strict):
     progress: dict[str, Any] | None
     """Stage, cycle, step, total_steps (at most), stage_step, stage_steps, phase and eta_seconds."""
     ray_submission_id: str | None
+    tenant: str
+    labels: dict[str, str]
+    revision: int
+    """One more with each change of state, attempt or wish; the ETag carries it."""
+    actions: list[Action]
+    """What can be asked of the job now."""
 
     @classmethod
     def of(cls, record: JobRecord) -> JobSummary:
-        return cls(**{name: getattr(record, name) for name in JobSummary.model_fields})
+        return cls(**_fields(record, cls))
 
 
 class Job(JobSummary):
@@ -72,7 +86,12 @@ class Job(JobSummary):
 
     @classmethod
     def of(cls, record: JobRecord) -> Job:
-        return cls(**{name: getattr(record, name) for name in Job.model_fields})
+        return cls(**_fields(record, cls))
+
+
+def _fields(record: JobRecord, model: type[JobSummary]) -> dict[str, Any]:
+    kept = {name: getattr(record, name) for name in model.model_fields if name != "actions"}
+    return {**kept, "actions": actions_of(record)}
 
 
 class JobPage(Strict):
@@ -147,8 +166,8 @@ class ProblemDetail(Strict):
     detail: str
 
 
-class ProblemBody(Strict):
-    """RFC 9457. A 409 also has ``state`` and ``allowed``."""
+class ProblemBody(BaseModel):
+    """RFC 9457. Some problems say more: a 409 ``state`` and ``allowed``, a 403 ``scope``."""
 
     type: str
     title: str

@@ -4,6 +4,7 @@ given. What ``laconic serve`` and ``laconic demo`` run."""
 from __future__ import annotations
 
 import fcntl
+import ipaddress
 import logging
 import os
 import socket
@@ -17,7 +18,9 @@ import uvicorn
 from api.app import create_app
 from api.cluster import LocalCluster
 from api.dependencies import Context
+from api.http_protocol import server_config
 from api.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
+from services.control.stores import open_control
 from services.home import Home
 from services.stores.lifecycle import ACTIVE
 from services.stores.protocol import IllegalTransition, StaleAttempt
@@ -63,6 +66,11 @@ class ControlPlane:
     def __enter__(self) -> ControlPlane:
         self._home.create()
         self._lock = lock_home(self._home)
+        try:
+            refuse_open_door(self._home, self._host)
+        except BaseException:
+            self.close()
+            raise
         listener = self._listen()
         try:
             if not (os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_API_SERVER_ADDRESS")):
@@ -163,8 +171,8 @@ class ControlPlane:
         settings = Settings.from_environment(self._home, dashboard)
         app = create_app(settings)
         self._context = app.state.context
-        config = uvicorn.Config(
-            app, log_level="warning", timeout_graceful_shutdown=3, access_log=False
+        config = server_config(
+            app, settings.limits, log_level="warning", timeout_graceful_shutdown=3
         )
         self._server = server = uvicorn.Server(config)
         # Not the main thread: signals stay with the caller, who decides how to end.
@@ -198,6 +206,38 @@ class ControlPlane:
             context.store.set_state(job_id, "interrupted", attempt=job.attempt, cause=cause)
         except (IllegalTransition, StaleAttempt) as error:
             log.info("%s", error)
+
+
+def refuse_open_door(home: Home, host: str) -> None:
+    """Refuse to listen where others can connect unless they need a key, and cannot have a job read
+    whatever this process can.
+
+    Raises:
+        ServingError: with what to do.
+    """
+    if is_loopback(host):
+        return
+    keys = open_control(home.control_database).keys.all()
+    if not any(key.status(time.time()) == "active" for key in keys):
+        raise ServingError(
+            f"{host} can be reached from other machines, and there is no API key yet; make one "
+            "with: laconic keys create NAME --scope admin"
+        )
+    if Settings.from_environment(home).roots is None:
+        raise ServingError(
+            f"{host} can be reached from other machines; set LACONIC_ROOTS to the folders that "
+            "jobs may read models and data from (empty: only what ships with Laconic)"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def lock_home(home: Home) -> IO[str]:

@@ -7,12 +7,18 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from api.dependencies import Ctx
+from api.operation import Operation, needs
 from api.prometheus_collector import JobCollector
 
-router = APIRouter(tags=["metrics"])
+router = APIRouter(tags=["metrics"], route_class=Operation)
 
 
-@router.get("/metrics", response_class=Response, operation_id="prometheusMetrics")
+@router.get(
+    "/metrics",
+    response_class=Response,
+    operation_id="prometheusMetrics",
+    openapi_extra=needs("metrics:read"),
+)
 def prometheus(context: Ctx) -> Response:
     registry = CollectorRegistry()
     registry.register(JobCollector(context))

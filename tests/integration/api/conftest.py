@@ -7,6 +7,7 @@ launcher has tests of its own.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 import threading
@@ -18,6 +19,8 @@ import pytest
 import uvicorn
 
 from api.app import create_app
+from api.http_protocol import server_config
+from api.limits import Limits
 from api.settings import Settings
 from services.home import Home
 from services.launcher import LaunchError, Observation, submission_id
@@ -131,19 +134,21 @@ def body(tmp_path, model_folder):
     }
 
 
-@pytest.fixture
-def plane(tmp_path, body):
-    settings = Settings(
-        home=Home.resolve(tmp_path / "home"),
-        max_running_jobs=2,
-        reconcile_seconds=0.05,
-        poll_seconds=0.05,
-        stream_heartbeat_seconds=0.2,
-    )
+@contextlib.contextmanager
+def serve(home, body, *, limits=None, **settings):
+    """A control plane on a free port; settings are those of a quick test unless given."""
+    chosen = {
+        "max_running_jobs": 2,
+        "reconcile_seconds": 0.05,
+        "poll_seconds": 0.05,
+        "stream_heartbeat_seconds": 0.2,
+        **settings,
+    }
+    limits = limits or Limits()
     launcher = RecordingLauncher()
-    app = create_app(settings, launcher=launcher)
+    app = create_app(Settings(home=Home.resolve(home), limits=limits, **chosen), launcher=launcher)
     server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=2)
+        server_config(app, limits, port=0, log_level="error", timeout_graceful_shutdown=2)
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -159,3 +164,9 @@ def plane(tmp_path, body):
     server.should_exit = True
     thread.join(WAIT_SECONDS)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def plane(tmp_path, body):
+    with serve(tmp_path / "home", body) as control:
+        yield control

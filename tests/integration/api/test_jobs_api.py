@@ -246,7 +246,7 @@ def test_a_limit_out_of_range(plane, limit):
 
 
 def test_a_cursor_that_is_none(plane):
-    problem(plane.http.get("/v1/jobs", params={"after": "job-x"}), 400, "unknown_cursor")
+    problem(plane.http.get("/v1/jobs", params={"after": "job-x"}), 400, "bad_cursor")
 
 
 # -- cancel, resume, stage ------------------------------------------------------------------------
