@@ -13,7 +13,7 @@ from api.dependencies import Context
 from api.gate import OPEN_PATHS, Gate
 from api.reconcile import Reconciler
 from api.request_identity import RequestIdentity
-from api.routes import events, health, jobs, metrics, presets, prometheus, report, steering
+from api.routes import events, health, jobs, metrics, plans, presets, prometheus, report, steering
 from api.settings import Settings
 from services.control.secret import server_secret
 from services.control.stores import open_control
@@ -21,7 +21,7 @@ from services.launcher import Launcher, RayJobLauncher
 from services.stores.protocol import JobStore
 from services.stores.sqlite import SqliteJobStore
 
-ROUTERS = (jobs, steering, events, metrics, report, presets, health, prometheus)
+ROUTERS = (jobs, plans, steering, events, metrics, report, presets, health, prometheus)
 
 
 def create_app(

@@ -41,6 +41,13 @@ class CreateJob(Strict):
         return self
 
 
+class EstimateJob(CreateJob):
+    """A job as it would be created, and what is known of its responses."""
+
+    mean_response_tokens: float | None = Field(default=None, gt=0, le=10**7)
+    """Mean length of a response over the whole run, where it has been measured."""
+
+
 class ChangeStage(Strict):
     """Where the job shall go on."""
 

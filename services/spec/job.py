@@ -178,7 +178,7 @@ class JobSpec(Strict):
     name: str = Field(default="job", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
     model: ModelSpec
     data: DataSpec
-    stages: tuple[Stage, ...] = Field(min_length=1)
+    stages: tuple[Stage, ...] = Field(min_length=1, max_length=100)
     cycles: Cycles | None = None
     """Repeats the list of stages; unset runs it once, as the paper does."""
     evaluation: EvaluationSpec | None = None

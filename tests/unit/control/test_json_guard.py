@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.control.json_guard import MAX_DEPTH, objection
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.floats(-9, 9) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 )
@@ -37,6 +37,7 @@ def test_depth_counts_brackets_outside_strings_only():
     [
         (b'{"a": NaN}', "NaN"),
         (b"[-Infinity]", "NaN"),
+        (b"[1" + b"0" * 400 + b"]", "digits"),
         (b'"\xff"', "UTF-8"),
         (b'"\\ud800"', "surrogate"),
         (b'"\\udc00\\ud800"', "surrogate"),
