@@ -30,6 +30,7 @@ from services.checkpoints import CheckpointStore
 from services.datasets import Question, load_questions
 from services.home import Home
 from services.reports.machine import describe_machine
+from services.role_log import keep_log
 from services.stores.lifecycle import JobState
 from services.stores.protocol import EventLevel, IllegalTransition, JobStore, StaleAttempt
 from services.stores.sqlite import SqliteJobStore
@@ -177,7 +178,7 @@ class Driver:
         for problem in passed_over:
             self.event("checkpoint_skipped", problem, {}, level="warning")
         self.roles = start_roles(
-            self.job_id, spec, model, checkpoint.folder if checkpoint else None, paths.ray_train
+            self.job_id, spec, model, checkpoint.folder if checkpoint else None, paths
         )
         self._replay = ReplayWatch(self.roles.replay)
         self.roles.start_learners()
@@ -272,6 +273,7 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     home = Home(args.home)
+    keep_log("driver", 0, home.job(args.job).logs)
     driver = Driver(SqliteJobStore(home.database), home, args.job, args.attempt)
     driver.install_signals()
     code = driver.main()

@@ -15,6 +15,8 @@ from actors.generator import Generator
 from actors.replay_queue import ReplayQueue
 from actors.verifier_pool import VerifierPool
 from actors.weight_publisher import WeightPublisher
+from services.home import JobFolder
+from services.role_log import VARIABLE
 from services.spec.job import JobSpec
 
 Handle: TypeAlias = ActorHandle[Any]
@@ -100,9 +102,10 @@ class Roles:
 
 
 def start_roles(
-    job_id: str, spec: JobSpec, model_path: Path, resume_from: Path | None, storage: Path
+    job_id: str, spec: JobSpec, model_path: Path, resume_from: Path | None, folder: JobFolder
 ) -> Roles:
     """Start every worker of a job without waiting for any."""
+    logs = {VARIABLE: str(folder.logs)}
     namespace = ray.get_runtime_context().namespace
     g = spec.generator
     threads = threads_per_worker(g.threads, g.workers)
@@ -112,14 +115,14 @@ def start_roles(
             name=f"{job_id}-{name}",
             num_cpus=g.cpus,
             num_gpus=g.gpus,
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads)}},
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads), **logs}},
         )
         .remote(name, str(model_path), g.model_dump(mode="json"), spec.seed)
         for name in (f"generator-{i}" for i in range(g.workers))
     }
     verifier = (
         ray.remote(VerifierPool)
-        .options(name=f"{job_id}-verifier", num_cpus=0)
+        .options(name=f"{job_id}-verifier", num_cpus=0, runtime_env={"env_vars": logs})
         .remote(spec.verifier.model_dump(mode="json"))
     )
     replay = (
@@ -142,5 +145,6 @@ def start_roles(
         "queue": f"{job_id}-replay",
         "publisher": f"{job_id}-publisher",
         "namespace": namespace,
+        "logs": str(folder.logs),
     }
-    return Roles(generators, verifier, replay, publisher, config, spec, storage)
+    return Roles(generators, verifier, replay, publisher, config, spec, folder.ray_train)

@@ -13,15 +13,36 @@ from api.dependencies import Context
 from api.gate import OPEN_PATHS, Gate
 from api.reconcile import Reconciler
 from api.request_identity import RequestIdentity
-from api.routes import events, health, jobs, metrics, plans, presets, prometheus, report, steering
+from api.routes import (
+    artifacts,
+    audit,
+    checkpoints,
+    events,
+    health,
+    jobs,
+    logs,
+    metrics,
+    models,
+    plans,
+    presets,
+    prometheus,
+    report,
+    steering,
+    webhooks,
+    whoami,
+)
 from api.settings import Settings
+from api.webhook_dispatch import WebhookDispatcher
 from services.control.secret import server_secret
 from services.control.stores import open_control
 from services.launcher import Launcher, RayJobLauncher
 from services.stores.protocol import JobStore
 from services.stores.sqlite import SqliteJobStore
 
-ROUTERS = (jobs, plans, steering, events, metrics, report, presets, health, prometheus)
+ROUTERS = (
+    *(jobs, plans, steering, events, metrics, logs, checkpoints, models, artifacts, report),
+    *(presets, webhooks, whoami, audit, health, prometheus),
+)
 
 
 def create_app(
@@ -53,11 +74,14 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         context.control.idempotency.recover()
         reconciler = Reconciler(context)
+        dispatcher = WebhookDispatcher(context)
         reconciler.start()
+        dispatcher.start()
         try:
             yield
         finally:
             reconciler.stop()
+            dispatcher.stop()
             await context.feed.stop()
 
     app = FastAPI(

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from api.client import ApiError, Unreachable
-from api.commands import jobs, results, running, studies
+from api.commands import audit, jobs, keys, quota, results, running, studies
 from api.commands.options import err
 from api.overrides import BadInput
 
@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 for group in (running, jobs, results, studies):
     app.add_typer(group.app)
+for name, administration in (("keys", keys), ("quota", quota), ("audit", audit)):
+    app.add_typer(administration.app, name=name)
 
 
 def _fail(lines: list[str], code: int) -> int:

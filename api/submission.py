@@ -33,7 +33,7 @@ def submit(context: Context, caller: Principal, body: CreateJob, job_id: str | N
         SpecError: with everything that is wrong; nothing was created.
         ApiProblem: 403, the tenant has as much as it may have.
     """
-    spec = checked_spec(context, body)
+    spec = checked_spec(context, caller, body)
     # Counted and created in one go: two requests must not both find the last place free.
     with context.creating:
         refuse_over_quota(context, caller.tenant, spec)
@@ -44,7 +44,7 @@ def submit(context: Context, caller: Principal, body: CreateJob, job_id: str | N
     return record
 
 
-def checked_spec(context: Context, body: CreateJob) -> JobSpec:
+def checked_spec(context: Context, caller: Principal, body: CreateJob) -> JobSpec:
     """The specification a body resolves to, with absolute paths, after every check but the quota.
 
     Raises:
@@ -57,7 +57,10 @@ def checked_spec(context: Context, body: CreateJob) -> JobSpec:
         spec = parse_spec(body.spec)
     spec = with_absolute_paths(spec)
     # First where it may look at all: what lies elsewhere must not be probed.
-    if problems := location_problems(spec, context.settings.roots):
+    roots = context.settings.roots
+    if roots is not None:
+        roots = (*roots, context.settings.home.promoted(caller.tenant))
+    if problems := location_problems(spec, roots):
         raise SpecError(problems)
     if problems := find_problems(spec, context.launcher.cluster_size()):
         raise SpecError(problems)

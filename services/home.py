@@ -52,6 +52,10 @@ class Home:
         """Held by the control plane that serves this folder."""
         return self.root / "control-plane.lock"
 
+    def promoted(self, tenant: str) -> Path:
+        """The models a tenant has given a name."""
+        return self.root / "promoted" / tenant
+
     def job(self, job_id: str) -> JobFolder:
         return JobFolder(self.root / "jobs" / job_id)
 
@@ -91,6 +95,11 @@ class JobFolder:
     def ray_train(self) -> Path:
         """Where Ray Train keeps its own records of the learner group."""
         return self.root / "ray_train"
+
+    @property
+    def logs(self) -> Path:
+        """One file for each worker (:mod:`services.role_log`)."""
+        return self.root / "logs"
 
     @property
     def driver_log(self) -> Path:

@@ -53,7 +53,7 @@ class ValidJob(Strict):
 )
 def validate(body: CreateJob, context: Ctx, caller: Caller) -> ValidJob:
     """Answer as creating the job would, quota included, and create nothing."""
-    spec = checked_spec(context, body)
+    spec = checked_spec(context, caller, body)
     refuse_over_quota(context, caller.tenant, spec)
     size = context.launcher.cluster_size()
     warnings = find_warnings(spec, size)
@@ -78,9 +78,9 @@ def validate(body: CreateJob, context: Ctx, caller: Caller) -> ValidJob:
     operation_id="estimateJob",
     openapi_extra=needs("jobs:write"),
 )
-def estimate_job(body: EstimateJob, context: Ctx) -> Estimate:
+def estimate_job(body: EstimateJob, context: Ctx, caller: Caller) -> Estimate:
     """Tokens, time and memory by role, with the assumptions they rest on."""
-    spec = checked_spec(context, body)
+    spec = checked_spec(context, caller, body)
     model = resolve_path(spec.model.path)
     prompts = mean_prompt_tokens(model, load_questions(spec.data, SAMPLE), spec.data.prompt_suffix)
     assumptions = DEFAULT
