@@ -13,6 +13,7 @@ from api.dependencies import Context
 from api.gate import READING, client_address
 from services.control.audit import AuditEntry
 from services.control.principal import Principal
+from services.control.redaction import redact
 from services.stores.protocol import DEFAULT_TENANT
 
 log = logging.getLogger("laconic.audit")
@@ -57,8 +58,8 @@ class AuditTrail:
             key_id=principal.key_id if principal else None,
             address=client_address(request),
             method=request.method[:20],
-            path=request.url.path[:_LONGEST_PATH],
-            operation=getattr(request.scope.get("route"), "operation_id", None),
+            path=redact(request.url.path)[:_LONGEST_PATH],
+            operation=None if status == 405 else _operation(request),
             status=status,
             code=getattr(request.state, "problem", None),
             request_id=request.state.request_id,
@@ -68,3 +69,8 @@ class AuditTrail:
         except Exception:
             # The request has acted: the log of the process has to hold what the audit log cannot.
             log.exception("cannot write to the audit log: %s", entry)
+
+
+def _operation(request: Request) -> str | None:
+    found: str | None = getattr(request.scope.get("route"), "operation_id", None)
+    return found

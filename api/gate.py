@@ -19,11 +19,14 @@ from api.dependencies import Context
 from api.problems import ApiProblem, render
 from services.control.json_guard import objection
 from services.control.principal import LOCAL, Principal
+from services.control.redaction import holds_secret
 
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 OPEN_PATHS: Final = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
 """What can be had without a key; none of it says anything of a job."""
+_LONGEST_TARGET: Final = 8192
+_LARGEST_HEAD: Final = 32 * 1024
 _OWN_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -50,6 +53,7 @@ class Gate:
 
     async def _admit(self, request: Request) -> Principal:
         context = self._context
+        _check_size(request)
         changes = request.method not in READING
         if changes and context.closing.is_set():
             raise closing()
@@ -117,6 +121,9 @@ class Gate:
             detail = f"the body was not complete after {limits.max_body_seconds:g} s"
             raise ApiProblem(408, "body_too_slow", detail) from None
         body = b"".join(parts)
+        if holds_secret(body):
+            detail = "the body holds an API key or a webhook secret, which would be kept; remove it"
+            raise ApiProblem(400, "secret_in_body", detail)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if body and (kind == "application/json" or kind.endswith("+json")):
             wrong = await asyncio.to_thread(objection, body)
@@ -139,6 +146,17 @@ def retry_after(seconds: float) -> dict[str, str]:
 def client_address(request: Request) -> str:
     """Where a request came from."""
     return request.client.host if request.client else "unknown"
+
+
+def _check_size(request: Request) -> None:
+    """The server bounds a head that comes in pieces; this bounds one that comes at once."""
+    target = len(request.scope.get("raw_path", b"")) + len(request.scope["query_string"])
+    if target > _LONGEST_TARGET:
+        detail = f"the URL is longer than {_LONGEST_TARGET} characters"
+        raise ApiProblem(414, "url_too_long", detail)
+    if sum(len(n) + len(v) for n, v in request.headers.raw) > _LARGEST_HEAD:
+        detail = f"the headers are larger than {_LARGEST_HEAD} bytes"
+        raise ApiProblem(431, "headers_too_large", detail)
 
 
 def _is_foreign(request: Request) -> bool:

@@ -15,6 +15,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from services.control.cursor import BadCursor
+from services.control.redaction import redact
 from services.presets.registry import UnknownPreset
 from services.spec.problems import Problem, SpecError, pointer
 from services.stores.protocol import (
@@ -64,16 +65,13 @@ def render(request: Request, problem: ApiProblem) -> Response:
         "request_id": getattr(request.state, "request_id", None),
         **problem.extra,
     }
-    response = Response(
-        json.dumps(body),
+    return Response(
+        # Some problems say what was sent, and a key may have been sent in the wrong place.
+        redact(json.dumps(body)),
         status_code=problem.status,
         media_type=MEDIA_TYPE,
         headers=problem.headers,
     )
-    if body["request_id"] is not None:
-        # The answer to a fault is sent outside the middleware that sets this on all others.
-        response.headers["X-Request-ID"] = str(body["request_id"])
-    return response
 
 
 def translate(error: Exception) -> ApiProblem | None:
@@ -159,13 +157,12 @@ def install(app: FastAPI) -> None:
 
     app.add_exception_handler(RequestValidationError, invalid)
 
-    async def fault(request: Request, error: Exception) -> Response:
-        identity = getattr(request.state, "request_id", None)
-        log.error("request %s failed", identity, exc_info=error)
-        detail = f"an error of the server; its log has the details under request {identity}"
-        return render(request, ApiProblem(500, "internal_error", detail))
 
-    app.add_exception_handler(Exception, fault)
+def fault(request: Request) -> Response:
+    """The answer to a fault; what it was stands in the log, under the same request id."""
+    identity = getattr(request.state, "request_id", None)
+    detail = f"an error of the server; its log has the details under request {identity}"
+    return render(request, ApiProblem(500, "internal_error", detail))
 
 
 def _invalid(error: RequestValidationError) -> ApiProblem:

@@ -22,6 +22,9 @@ from api.app import create_app
 from api.http_protocol import server_config
 from api.limits import Limits
 from api.settings import Settings
+from services.control.api_keys import make_key
+from services.control.secret import server_secret
+from services.control.stores import open_control
 from services.home import Home
 from services.launcher import LaunchError, Observation, submission_id
 from services.spec.validation import ClusterSize
@@ -76,8 +79,8 @@ class ControlPlane:
         self.store = self.context.store
         self.http = httpx.Client(base_url=url, timeout=20)
 
-    def create(self) -> str:
-        answer = self.http.post("/v1/jobs", json=self.body)
+    def create(self, http=None, **more) -> str:
+        answer = (http or self.http).post("/v1/jobs", json={**self.body, **more})
         assert answer.status_code == 201, answer.text
         return answer.json()["id"]
 
@@ -164,6 +167,41 @@ def serve(home, body, *, limits=None, **settings):
     server.should_exit = True
     thread.join(WAIT_SECONDS)
     assert not thread.is_alive()
+
+
+def make_token(home, *scopes, tenant="default", name="test", lifetime=None):
+    """An API key of a home folder: its token. Make it before the control plane starts, which takes
+    a second to notice the first one."""
+    place = Home.resolve(home).create()
+    key, token = make_key(
+        server_secret(place.secret),
+        name=name,
+        scopes=scopes,
+        now=time.time(),
+        tenant=tenant,
+        lifetime=lifetime,
+    )
+    open_control(place.control_database).keys.add(key)
+    return token
+
+
+def client_of(plane, token):
+    """An HTTP client that sends a token."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.Client(base_url=plane.url, timeout=20, headers=headers)
+
+
+def problem(answer, status, code):
+    """Check the shape every error has; return its body."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert {"type", "title", "status", "detail", "code", "errors", "request_id"} <= set(body)
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["detail"]
+    assert "Traceback" not in answer.text
+    assert body["request_id"] == answer.headers["x-request-id"]
+    return body
 
 
 @pytest.fixture

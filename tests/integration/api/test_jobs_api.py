@@ -6,17 +6,7 @@ import copy
 
 import pytest
 
-
-def problem(answer, status, code):
-    """Check the shape every error has; return its body."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
-    assert {"type", "title", "status", "detail", "code", "errors", "request_id"} <= set(body)
-    assert (body["status"], body["code"]) == (status, code)
-    assert body["detail"]
-    assert body["request_id"] == answer.headers["x-request-id"]
-    return body
+from tests.integration.api.conftest import problem
 
 
 def with_overrides(body, **overrides):
