@@ -134,7 +134,8 @@ def run_ablation(console: Console, sweep: Sweep, url: str | None, out: Path) -> 
         signal.signal(number, on_signal)
     with ExitStack() as stack:
         plane = None if url else stack.enter_context(ControlPlane(sweep.home, port=0))
-        client = stack.enter_context(Client(url or (plane.url if plane else None)))
+        own = (plane.url, plane.key) if plane else (url, None)
+        client = stack.enter_context(Client(*own))
         finished = sweep.run(client, console, ending, out)
         if not finished and plane is not None:
             console.print("stopping where the sweep can go on (Ctrl-C again: at once) ...")

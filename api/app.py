@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -11,6 +12,7 @@ from api import problems
 from api.audit_trail import AuditTrail
 from api.dependencies import Context
 from api.gate import OPEN_PATHS, Gate
+from api.openapi import document
 from api.reconcile import Reconciler
 from api.request_identity import RequestIdentity
 from api.routes import (
@@ -84,19 +86,26 @@ def create_app(
             dispatcher.stop()
             await context.feed.stop()
 
-    app = FastAPI(
-        title="Laconic",
-        description="Trains a reasoning model to think shorter.",
-        version="1",
-        lifespan=lifespan,
-        redirect_slashes=False,
-    )
+    app = routed(lifespan=lifespan)
     app.state.context = context
     problems.install(app)
     # The last one added is the first one passed.
     app.add_middleware(Gate, context=context)
     app.add_middleware(AuditTrail, context=context)
     app.add_middleware(RequestIdentity)
+    return app
+
+
+def routed(**options: Any) -> FastAPI:
+    """An application with all routes and their description, and nothing behind them yet."""
+    app = FastAPI(title="Laconic", version="1", redirect_slashes=False, redoc_url=None, **options)
     for module in ROUTERS:
         app.include_router(module.router)
+    described: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        described.update(described or document(app))
+        return described
+
+    app.openapi = openapi  # type: ignore[method-assign]
     return app

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -28,6 +30,8 @@ class Authenticator:
 
     def __init__(self, keys: KeyStore, secret: bytes) -> None:
         self._keys, self._secret = keys, secret
+        self.own_token = secrets.token_urlsafe(32)
+        """For whoever runs this control plane in their own process; never leaves it."""
         self._lock = threading.Lock()
         self._seen: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
         self._touched: dict[str, float] = {}
@@ -54,6 +58,8 @@ class Authenticator:
         if not authorization.lower().startswith(_SCHEME):
             raise Unauthenticated("the scheme is not Bearer: send Authorization: Bearer KEY")
         token = authorization[len(_SCHEME) :].strip()
+        if hmac.compare_digest(token.encode(), self.own_token.encode()):
+            return LOCAL
         # A heap dump or a traceback need not hold every token there is.
         known = hashlib.sha256(token.encode()).digest()
         with self._lock:

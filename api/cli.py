@@ -11,22 +11,37 @@ import typer
 from rich.text import Text
 
 from api.client import ApiError, Unreachable
-from api.commands import audit, jobs, keys, quota, results, running, studies
+from api.commands import (
+    audit,
+    files,
+    jobs,
+    keys,
+    looking,
+    quota,
+    results,
+    running,
+    studies,
+    webhooks,
+)
 from api.commands.options import err
 from api.overrides import BadInput
 
-BAD_INPUT_STATUS = frozenset({400, 404, 405, 409, 422})
+BAD_INPUT_STATUS = frozenset({400, 401, 403, 404, 405, 409, 412, 422})
 
 app = typer.Typer(
     help="Trains a reasoning model to think shorter.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (running, jobs, results, studies):
+for group in (running, jobs, looking, results, studies):
     app.add_typer(group.app)
-for name, administration in (("keys", keys), ("quota", quota), ("audit", audit)):
-    app.add_typer(administration.app, name=name)
+app.add_typer(files.checkpoints, name="checkpoints")
+app.add_typer(files.models, name="models")
+app.add_typer(files.artifacts, name="artifacts")
+app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(keys.app, name="keys")
+app.add_typer(quota.app, name="quota")
+app.add_typer(audit.app, name="audit")
 
 
 def _fail(lines: list[str], code: int) -> int:

@@ -46,7 +46,7 @@ def run_demo(
     with MemoryWatch() as memory, ControlPlane(home, port=0) as plane:
         up.set()
         console.print(f"control plane at {plane.url}", highlight=False)
-        with Client(plane.url) as client:
+        with Client(plane.url, plane.key) as client:
             job = client.resume(resume) if resume else client.submit(submission)
             console.print(
                 f"job {job['id']} {'goes on' if resume else 'submitted'}", highlight=False

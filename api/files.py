@@ -22,12 +22,10 @@ _SHOWN: Final = {
 """What a browser may show; everything else is saved."""
 _SANDBOX: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
+_CONTENT: Final = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 FILE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {"application/octet-stream": {"schema": {"type": "string"}}}},
-    206: {
-        "description": "The range that was asked for.",
-        "content": {"application/octet-stream": {"schema": {"type": "string"}}},
-    },
+    200: {"description": "The file.", "content": _CONTENT},
+    206: {"description": "The range that was asked for.", "content": _CONTENT},
     416: {"description": "The range lies outside the file."},
 }
 

@@ -63,6 +63,12 @@ class ControlPlane:
         """Whether Ray was started here and ends here."""
         return self._cluster is not None
 
+    @property
+    def key(self) -> str:
+        """What clients in this process send; others need an API key where there are any."""
+        assert self._context is not None
+        return self._context.authenticator.own_token
+
     def __enter__(self) -> ControlPlane:
         self._home.create()
         self._lock = lock_home(self._home)

@@ -41,7 +41,7 @@ def watch(
     events: queue.Queue[dict[str, Any]] = queue.Queue()
     done = threading.Event()
     follower = threading.Thread(
-        target=_follow, args=(client.url, job_id, events, done), name="events", daemon=True
+        target=_follow, args=(client.another(), job_id, events, done), name="events", daemon=True
     )
     follower.start()
     live = (
@@ -101,11 +101,11 @@ def _take(events: queue.Queue[dict[str, Any]], view: ProgressView, console: Cons
 
 
 def _follow(
-    url: str, job_id: str, events: queue.Queue[dict[str, Any]], done: threading.Event
+    client: Client, job_id: str, events: queue.Queue[dict[str, Any]], done: threading.Event
 ) -> None:
     """Fill the queue from the event stream; comes back to it where it broke."""
     last = 0
-    with Client(url) as client:
+    with client:
         while not done.is_set():
             try:
                 for event in client.follow(job_id, last):

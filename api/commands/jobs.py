@@ -17,6 +17,11 @@ from services.stores.lifecycle import ACTIVE
 
 app = typer.Typer()
 
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", help="What it is filed under; repeat it.", metavar="KEY=VALUE"),
+]
+
 
 @app.command()
 def submit(
@@ -28,20 +33,13 @@ def submit(
     spec: Annotated[
         str | None, typer.Option(help="Job specification, YAML or JSON (-: standard input).")
     ] = None,
+    label: Labels = None,
     follow: Annotated[bool, typer.Option("--watch", help="Watch the job afterwards.")] = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Submit a job from a preset or a specification."""
-    if (preset is None) == (spec is None):
-        raise BadInput("give either --preset NAME or --spec FILE; laconic presets lists the names")
-    if spec is not None and set_:
-        raise BadInput("--set goes with --preset; put the values into the specification itself")
-    body: dict[str, Any] = (
-        {"preset": preset, "overrides": parse_settings(set_ or [])}
-        if spec is None
-        else {"spec": read_spec(spec)}
-    )
+    body = {**job_body(preset, set_, spec), "labels": _labels(label)}
     with Client(url) as client:
         job = client.submit(body)
         if as_json:
@@ -52,16 +50,42 @@ def submit(
             _watch(client, job["id"])
 
 
+def job_body(preset: str | None, settings: list[str] | None, spec: str | None) -> dict[str, Any]:
+    """What submitting sends, from the options that name a job.
+
+    Raises:
+        BadInput: they do not go together, or cannot be read.
+    """
+    if (preset is None) == (spec is None):
+        raise BadInput("give either --preset NAME or --spec FILE; laconic presets lists the names")
+    if spec is not None and settings:
+        raise BadInput("--set goes with --preset; put the values into the specification itself")
+    if spec is not None:
+        return {"spec": read_spec(spec)}
+    return {"preset": preset, "overrides": parse_settings(settings or [])}
+
+
+def _labels(given: list[str] | None) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given or []]
+    if wrong := [key for key, separator, _ in pairs if not separator]:
+        raise BadInput(f"--label {wrong[0]}: write KEY=VALUE")
+    return {key: value for key, _, value in pairs}
+
+
 @app.command()
 def status(
     job: Annotated[str | None, typer.Argument(help="Id of the job.", metavar="[JOB]")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option("--state", help="Only jobs in this state; repeat it.")
+    ] = None,
+    label: Labels = None,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Show one job, or the newest ones."""
     with Client(url) as client:
         if job is None:
-            page = client.jobs()
+            page = client.jobs(states=state or [], labels=_labels(label))
             if as_json:
                 print(json.dumps(page))
             else:

@@ -18,8 +18,10 @@ router = APIRouter(tags=["metrics"], route_class=Operation)
     response_class=Response,
     operation_id="prometheusMetrics",
     openapi_extra=needs("metrics:read"),
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def prometheus(context: Ctx) -> Response:
+    """Series of every job at work or just ended, in the text format of Prometheus."""
     registry = CollectorRegistry()
     registry.register(JobCollector(context))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import re
 import socket
+from urllib.parse import unquote
 
 import pytest
+from starlette.routing import Match
 
 from api.limits import Limits
+from api.operation import Operation
 from tests.integration.api.conftest import client_of, make_token, serve
 
 JSON = {"content-type": "application/json"}
@@ -293,7 +296,7 @@ def test_there_are_at_least_sixty():
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_input_gets_the_status_it_deserves_and_changes_nothing(stage_set, name):
-    _, mine, values, jobs = stage_set
+    plane, mine, values, jobs = stage_set
     ask = HOSTILE[name]
     path, options = filled(ask.path, values), filled(ask.options, values)
     answer = mine.request(ask.method, path, **options)
@@ -302,10 +305,23 @@ def test_a_hostile_input_gets_the_status_it_deserves_and_changes_nothing(stage_s
     found = answer.json()
     assert found["status"] == ask.status
     assert ask.code in (None, found["code"])
+    assert str(ask.status) in _documented(plane, ask, path)
     for telling in ("Traceback", 'File "', "site-packages", "sqlite3.", values["token"]):
         assert telling not in answer.text
     assert [j["id"] for j in mine.get("/v1/jobs").json()["data"]] == jobs
     assert mine.get(f"/v1/jobs/{jobs[1]}").json()["state"] == "queued"
+
+
+def _documented(plane, ask, path):
+    """Statuses of the operation in the OpenAPI document; all where there is no such operation."""
+    for route in plane.app.routes:
+        match, _ = route.matches(
+            {"type": "http", "path": unquote(path.partition("?")[0]), "method": ask.method}
+        )
+        if match == Match.FULL and isinstance(route, Operation):
+            described = plane.app.openapi()["paths"][route.path_format]
+            return described[ask.method.lower()]["responses"]
+    return {str(ask.status)}
 
 
 RAW = {
