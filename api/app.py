@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
 
 from api import problems
 from api.audit_trail import AuditTrail
 from api.dependencies import Context
+from api.docs_page import docs_page
 from api.gate import OPEN_PATHS, Gate
 from api.openapi import document
 from api.reconcile import Reconciler
@@ -98,7 +100,15 @@ def create_app(
 
 def routed(**options: Any) -> FastAPI:
     """An application with all routes and their description, and nothing behind them yet."""
-    app = FastAPI(title="Laconic", version="1", redirect_slashes=False, redoc_url=None, **options)
+    app = FastAPI(
+        title="Laconic",
+        version="1",
+        redirect_slashes=False,
+        # FastAPI's own pages run scripts of other hosts.
+        docs_url=None,
+        redoc_url=None,
+        **options,
+    )
     for module in ROUTERS:
         app.include_router(module.router)
     described: dict[str, Any] = {}
@@ -108,4 +118,10 @@ def routed(**options: Any) -> FastAPI:
         return described
 
     app.openapi = openapi  # type: ignore[method-assign]
+    app.add_route("/docs", _docs, include_in_schema=False)
     return app
+
+
+def _docs(request: Request) -> Response:
+    policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return HTMLResponse(docs_page(request.app.openapi()), headers=policy)

@@ -32,15 +32,18 @@ def usage_of(context: Context, tenant: str, quota: Quota) -> Usage:
 
 
 def storage_of(context: Context, tenant: str) -> int:
-    """Bytes on disk of all a tenant's jobs; a file that has several names counts once."""
-    root = context.settings.home.root
+    """Bytes on disk of all a tenant's jobs and named models; a file that has several names counts
+    once."""
+    home = context.settings.home
+    root = home.root
     known = _sizes.get((root, tenant))
     if known and time.monotonic() - known[0] < STORAGE_FRESH_SECONDS:
         return known[1]
     seen: set[tuple[int, int]] = set()
     total = 0
-    for job in _jobs(context, tenant, None):
-        for status in _files(context.settings.home.job(job.id).root):
+    folders = (home.job(job.id).root for job in _jobs(context, tenant, None))
+    for folder in (*folders, home.promoted(tenant)):
+        for status in _files(folder):
             if (status.st_dev, status.st_ino) not in seen:
                 seen.add((status.st_dev, status.st_ino))
                 total += status.st_blocks * 512

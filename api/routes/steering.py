@@ -10,6 +10,7 @@ from api.etag import Expect, etag_of
 from api.operation import Operation, needs
 from api.problems import ApiProblem
 from api.schemas import ChangeStage, Job, StageChange
+from api.submission import refuse_over_quota
 from services.spec.problems import Problem
 from services.stores.lifecycle import ACTIVE, allowed
 from services.stores.protocol import IllegalTransition, JobRecord
@@ -63,7 +64,10 @@ def _cancel(context: Context, record: JobRecord, expect: int | None) -> JobRecor
 )
 def resume(job: VisibleJob, expect: Expect, response: Response, context: Ctx) -> Job:
     """Queue an interrupted or failed job again; it goes on from its last checkpoint."""
-    record = context.store.begin_attempt(job.id, expect=expect)
+    # A job that ended has left its place to others.
+    with context.creating:
+        refuse_over_quota(context, job.tenant, job.spec)
+        record = context.store.begin_attempt(job.id, expect=expect)
     context.wake.set()
     response.headers["ETag"] = etag_of(record)
     return Job.of(record)

@@ -165,8 +165,11 @@ def test_quotas_bound_jobs_workers_and_storage(two):
     assert "1 are allowed" in found["detail"]
     problem(a.post("/v1/jobs:validate", json=plane.body), 403, "quota_exceeded")
     plane.create(b)
-    a.post(f"/v1/jobs/{job}/cancel")
-    plane.create(a)
+    plane.store.set_state(job, "interrupted", attempt=1)
+    second = plane.create(a)
+    problem(a.post(f"/v1/jobs/{job}/resume"), 403, "quota_exceeded")
+    a.post(f"/v1/jobs/{second}/cancel")
+    assert a.post(f"/v1/jobs/{job}/resume").status_code == 202
     quotas.set_quota("a", Quota(workers=5))
     found = problem(a.post("/v1/jobs", json=plane.body), 403, "quota_exceeded")
     assert "asks for 3 workers, 3 are taken" in found["detail"]

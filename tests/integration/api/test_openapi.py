@@ -129,3 +129,15 @@ def test_answers_are_as_described(plane, found):
         if kind in ("application/json", "application/problem+json"):
             schema = described["content"][kind]["schema"]
             jsonschema.Draft202012Validator(schema_of(found, schema)).validate(answer.json())
+
+
+def test_the_page_to_read_has_every_operation_and_runs_nothing(plane, found):
+    answer = plane.http.get("/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "script" not in answer.headers["content-security-policy"]
+    for _, path, operation in operations(found):
+        assert f'id="{operation["operationId"]}"' in answer.text
+        assert path in answer.text
+    assert "length_clip" in answer.text
+    for foreign in ("<script", "http://", "https://"):
+        assert foreign not in answer.text
