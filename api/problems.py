@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 import uuid
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -18,7 +17,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.presets.registry import UnknownPreset
 from services.spec.problems import Problem, SpecError, pointer
-from services.stores.protocol import IllegalTransition, JobNotFound, StaleAttempt
+from services.stores.protocol import (
+    BadCursor,
+    IllegalTransition,
+    JobNotFound,
+    ChangedMeanwhile,
+    StaleAttempt,
+    StoreUnavailable,
+)
 
 log = logging.getLogger("laconic.api")
 
@@ -71,6 +77,7 @@ def render(
 def translate(error: Exception) -> ApiProblem | None:
     """The problem that an error of the services stands for; None where it stands for a fault."""
     problem: ApiProblem | None = None
+    extra: dict[str, Any]
     if isinstance(error, ApiProblem):
         problem = error
     elif isinstance(error, JobNotFound):
@@ -86,9 +93,14 @@ def translate(error: Exception) -> ApiProblem | None:
     elif isinstance(error, UnknownPreset):
         problems = [Problem("/preset", str(error))]
         problem = ApiProblem(422, "unknown_preset", str(error), errors=problems)
-    elif isinstance(error, sqlite3.Error):
-        log.error("the job store failed: %s", error)
-        problem = ApiProblem(503, "store_unavailable", f"the job store does not answer: {error}")
+    elif isinstance(error, ChangedMeanwhile):
+        extra = {"revision": error.current}
+        problem = ApiProblem(412, "changed_meanwhile", str(error), extra=extra)
+    elif isinstance(error, BadCursor):
+        problem = ApiProblem(400, "unknown_cursor", str(error))
+    elif isinstance(error, StoreUnavailable):
+        log.error("%s", error)
+        problem = ApiProblem(503, "store_unavailable", "the job store does not answer; try again")
     return problem
 
 
@@ -107,7 +119,9 @@ def install(app: FastAPI) -> None:
         StaleAttempt,
         SpecError,
         UnknownPreset,
-        sqlite3.Error,
+        ChangedMeanwhile,
+        BadCursor,
+        StoreUnavailable,
     ):
         app.add_exception_handler(kind, known)
 

@@ -7,7 +7,6 @@ Only observed facts end a job. A cluster that does not answer says nothing about
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -95,7 +94,7 @@ class Reconciler:
         except (StaleAttempt, IllegalTransition) as error:
             # Somebody else moved the job between our reading and our writing: theirs counts.
             log.info("job %s: %s", job.id, error)
-        except (StoreError, sqlite3.Error):
+        except StoreError:
             log.exception("job %s", job.id)
 
     # -- starting -------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from api.schemas import ChangeStage, CreateJob, Job, JobPage, JobSummary, StageC
 from api.submission import submit
 from services.spec.problems import Problem
 from services.stores.lifecycle import ACTIVE, JobState, allowed
-from services.stores.protocol import IllegalTransition, JobNotFound, JobRecord
+from services.stores.protocol import IllegalTransition, JobRecord
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -35,11 +35,7 @@ def list_jobs(
     state: Annotated[list[JobState] | None, Query(description="only jobs in these states")] = None,
 ) -> JobPage:
     """Jobs, newest first."""
-    try:
-        records, cursor = context.store.list_jobs(limit, after, state)
-    except JobNotFound as error:
-        detail = f"{after!r} is not a cursor; use next_cursor of the page before"
-        raise ApiProblem(400, "unknown_cursor", detail) from error
+    records, cursor = context.store.list_jobs(limit, after, state)
     return JobPage(
         data=[JobSummary.of(r) for r in records], has_more=cursor is not None, next_cursor=cursor
     )
