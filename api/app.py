@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
@@ -15,7 +16,7 @@ from api.schemas import ProblemBody
 from api.settings import Settings
 from services.launcher import Launcher, RayJobLauncher
 from services.stores.protocol import JobStore
-from services.stores.sqlite import SqliteJobStore
+from services.stores.open import leave_address, open_store
 
 _PROBLEM = {"model": ProblemBody, "content": {problems.MEDIA_TYPE: {}}}
 
@@ -28,16 +29,21 @@ def create_app(
     Args:
         settings: where it keeps its things and how often it looks at them.
         launcher: what starts drivers; by default the Ray cluster of the settings.
-        store: by default the SQLite file in the home folder, created if there is none.
+        store: by default what ``LACONIC_STORE`` names, else the SQLite file in the home folder,
+            created if there is none.
 
     Raises:
         OSError: the home folder cannot be written.
+        BadStoreUrl: ``LACONIC_STORE`` cannot be read.
+        StoreUnavailable: the store cannot be opened or reached.
         UnknownLayout: the store was written by a newer version.
     """
     home = settings.home.create()
+    if store is None and _is_this_machine(settings.ray_dashboard):
+        leave_address(None, home)
     context = Context(
         settings=settings,
-        store=store or SqliteJobStore(home.database),
+        store=store or open_store(None, home),
         launcher=launcher or RayJobLauncher(settings.ray_dashboard, home.root),
     )
 
@@ -63,3 +69,9 @@ def create_app(
     for module in (jobs, events, metrics, report, presets, health, prometheus):
         app.include_router(module.router)
     return app
+
+
+def _is_this_machine(address: str) -> bool:
+    """Whether an address is one of the loopback: then drivers run here, and read the home folder's
+    word on the store. Elsewhere the environment of their nodes must say it."""
+    return urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")

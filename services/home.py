@@ -38,6 +38,12 @@ class Home:
         return self.root / "jobs.db"
 
     @property
+    def store(self) -> Path:
+        """The URL of the job store, where that is not :attr:`database`: for the drivers of this
+        machine, and nobody else's eyes."""
+        return self.root / "store.url"
+
+    @property
     def lock(self) -> Path:
         """Held by the control plane that serves this folder."""
         return self.root / "control-plane.lock"
