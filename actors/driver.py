@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import signal
-import sqlite3
 import time
 import traceback
 from pathlib import Path
@@ -31,14 +30,27 @@ from services.datasets import Question, load_questions
 from services.home import Home
 from services.reports.machine import describe_machine
 from services.stores.lifecycle import JobState
-from services.stores.protocol import EventLevel, IllegalTransition, JobStore, StaleAttempt
-from services.stores.sqlite import SqliteJobStore
+from services.stores.open import open_store
+from services.stores.protocol import (
+    Command,
+    EventLevel,
+    IllegalTransition,
+    JobStore,
+    StaleAttempt,
+    StoreUnavailable,
+)
 
 log = logging.getLogger("laconic.driver")
 
 _POLL_SECONDS = 0.5
 _HEARTBEAT_SECONDS = 2.0
 _RECORD_TRIES = 5
+_STORE_PATIENCE_SECONDS = 120.0
+"""How long each operation is repeated while a store on a server cannot be reached."""
+_UNDIVIDED = ("train", "checkpoint")
+"""Phases that nothing cuts short."""
+_STEP = ("generate", "verify", *_UNDIVIDED)
+"""Phases of a step, which a pause lets finish."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -48,6 +60,10 @@ class Cancelled(Exception):
 
 class Stopped(Exception):
     """The attempt is asked to stop; the job can be resumed."""
+
+
+class Paused(Exception):
+    """A person paused the job."""
 
 
 class Driver:
@@ -62,6 +78,7 @@ class Driver:
         self._next_poll = self._next_heartbeat = 0.0
         self._ending = self._closing = False
         self._asked: type[Exception] | None = None
+        self._command: Command | None = None
 
     # -- telling the outside --------------------------------------------------------------------
 
@@ -97,30 +114,43 @@ class Driver:
 
     def poll_commands(self) -> None:
         """Act on commands. Cancel and stop raise, except while the learners hold a batch or write a
-        checkpoint: that is finished first, so that weights and accounting stay one."""
+        checkpoint: that is finished first, so that weights and accounting stay one. A pause lets
+        the whole step finish, so that nothing that was generated is lost."""
         if time.monotonic() >= self._next_poll:
             self._next_poll = time.monotonic() + _POLL_SECONDS
             for command in self.store.take_commands(self.job_id, self.attempt):
-                self._obey(command.kind, command.data)
-        busy = self.run is not None and self.run.phase in ("train", "checkpoint")
+                self._obey(command)
+        held = _STEP if self._asked is Paused else _UNDIVIDED
+        busy = self.run is not None and self.run.phase in held
         if self._asked is not None and not busy and not self._ending:
             self._ending = True
             raise self._asked
 
-    def _obey(self, kind: str, data: dict[str, Any]) -> None:
-        if kind == "cancel":
-            self._asked = Cancelled
-        elif kind == "stop":
-            self._asked = self._asked or Stopped
-        elif kind == "stage" and self.run is not None:
+    def _obey(self, command: Command) -> None:
+        if command.kind == "cancel":
+            self._asked, self._command = Cancelled, command
+        elif command.kind in ("pause", "stop"):
+            if self._asked is None:
+                self._asked = Paused if command.kind == "pause" else Stopped
+                self._command = command
+        elif command.kind == "stage" and self.run is not None:
             try:
-                target = self.run.machine.request(data["to"])
+                target = self.run.machine.request(command.data["to"])
             except ValueError as e:
-                self.event("stage_refused", str(e), data, level="warning")
+                self.event("stage_refused", str(e), command.data, level="warning")
             else:
-                self.event("stage_requested", f"stage {target} was requested", {"to": target})
+                self.store.append_event(
+                    self.job_id,
+                    "stage_requested",
+                    f"stage {target} was requested",
+                    data={"to": target},
+                    attempt=self.attempt,
+                    author=command.author,
+                    reason=command.reason,
+                )
         else:
-            self.event("command_refused", f"unknown command {kind!r}", data, level="warning")
+            said = f"unknown command {command.kind!r}"
+            self.event("command_refused", said, command.data, level="warning")
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """SIGTERM and SIGINT stop the attempt as the command does."""
@@ -152,7 +182,9 @@ class Driver:
         except Cancelled:
             return self._end("cancelled", "cancelled on request", 0)
         except Stopped:
-            return self._stop()
+            return self._leave("interrupted", "stopped on request")
+        except Paused:
+            return self._leave("paused", "paused on request")
         except Exception as e:
             log.exception("the attempt failed")
             return self._fail(e)
@@ -190,29 +222,37 @@ class Driver:
             self.event("resumed", f"resumed from step {checkpoint.step}", {"step": checkpoint.step})
         # Steps beyond the checkpoint are run again; without one, all of them.
         self.store.truncate_metrics(self.job_id, self.attempt, checkpoint.step if checkpoint else 0)
-        self.store.set_state(self.job_id, "running", attempt=self.attempt)
+        self._become_running()
         self.event("machine", "measured on this machine", describe_machine())
         run.run(resumed=checkpoint is not None)
         self._close()
 
-    def _stop(self) -> int:
-        """Leave a checkpoint of the last whole step, then end as interrupted."""
-        cause = "stopped on request"
+    def _become_running(self) -> None:
+        """Say that the job runs, unless it was asked to end while it started: then that is done."""
+        try:
+            self.store.set_state(self.job_id, "running", attempt=self.attempt)
+        except IllegalTransition:
+            self._next_poll = 0.0
+            self.poll_commands()
+            raise
+
+    def _leave(self, state: JobState, cause: str) -> int:
+        """Leave a checkpoint of the last whole step, then end where the job can be resumed."""
         try:
             saved = self.run.checkpoint_boundary() if self.run else None
         except Exception as e:
-            log.exception("no checkpoint on stop")
+            log.exception("no checkpoint on leaving")
             cause += f"; the last step could not be saved ({e}), resuming uses an older checkpoint"
         else:
             if saved:
                 cause += f" after step {saved.step}"
         if self._asked is Cancelled:  # it came while the checkpoint was written
             return self._end("cancelled", "cancelled on request", 0)
-        return self._end("interrupted", cause, 0)
+        return self._end(state, cause, 0)
 
     def _fail(self, error: Exception) -> int:
         cause = _cause(error)
-        with contextlib.suppress(sqlite3.Error):  # a full disk must not hide the record below
+        with contextlib.suppress(StoreUnavailable):  # a full disk must not hide the record below
             self.event("failed", cause, {"traceback": traceback.format_exc()[-8000:]}, "error")
         return self._end("failed", cause, 1)
 
@@ -222,7 +262,7 @@ class Driver:
         self._replay = None  # it may be what was lost
         if self.run is not None:
             self.run.phase = "done"
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(StoreUnavailable):
                 self.progress(self.run.progress())
         self._record(state, cause)
         if self.roles is not None:
@@ -231,10 +271,18 @@ class Driver:
 
     def _record(self, state: JobState, cause: str | None) -> None:
         """Write the terminal state; a disk that was full a moment ago gets a few more chances."""
+        asked = self._command if state in ("paused", "cancelled", "interrupted") else None
         for attempt in range(_RECORD_TRIES):
             try:
-                self.store.set_state(self.job_id, state, attempt=self.attempt, cause=cause)
-            except sqlite3.Error:
+                self.store.set_state(
+                    self.job_id,
+                    state,
+                    attempt=self.attempt,
+                    cause=cause,
+                    author=asked.author if asked else None,
+                    reason=asked.reason if asked else None,
+                )
+            except StoreUnavailable:
                 if attempt == _RECORD_TRIES - 1:
                     raise
                 time.sleep(1)
@@ -272,7 +320,10 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     home = Home(args.home)
-    driver = Driver(SqliteJobStore(home.database), home, args.job, args.attempt)
+    # The URL of the store may hold a password: it comes by the environment or the home folder,
+    # never on the command line, which every user of the machine and Ray's job view can see.
+    store = open_store(None, home, patience=_STORE_PATIENCE_SECONDS)
+    driver = Driver(store, home, args.job, args.attempt)
     driver.install_signals()
     code = driver.main()
     # Ray Train's thread may still wait for workers that are gone; the record is written, so leave.
