@@ -15,8 +15,10 @@ from algorithms.scoring import ScoredGroup
 
 Item = TypeVar("Item")
 
-_UNCOUNTED: frozenset[Disposition] = frozenset({"verifier_timeout", "verifier_error"})
-"""Never judged, so no evidence about the policy: left out of every denominator."""
+_UNCOUNTED: frozenset[Disposition] = frozenset(
+    {"verifier_timeout", "verifier_error", "zero_advantage"}
+)
+"""Left out of every denominator: never judged, so no evidence about the policy, or filtered."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class TokenWeights:
     weight: Float64[Array, " S"]
     """Weight of each *token* of the sequence; 0 for an excluded sequence."""
     sequences: int
-    """Judged sequences, the N of the ``all`` normaliser."""
+    """Judged sequences that were not filtered, the N of the ``all`` normaliser."""
     trained: int
     """Sequences that enter the loss."""
     empty: bool

@@ -71,11 +71,20 @@ class Explore(_Aggregated):
     """Whether a part of a unit costs its part, or nothing."""
     length_floor: float = Field(default=-1.0, le=0)
     """The length reward never falls below this."""
+    length_of: Literal["all", "correct"] = "all"
+    """Whose length costs: that of every response, or of correct ones only."""
     answer_reward: float = Field(default=1.0, gt=0)
     """Reward of a correct answer."""
+    incorrect_reward: float = Field(default=0.0, le=0)
+    """Reward of an answer that is wrong or was cut off; Laser has -0.5."""
+    unparsable_reward: float = Field(default=0.0, le=0)
+    """Reward of a response without a readable answer; Laser and Thinkless have -1."""
     format_reward: float = Field(default=0.1, ge=0)
     """Reward of one ``</think>`` followed by exactly one non-empty box and an end token."""
     normalisation: Normalisation = "group"
+    zero_advantage: Literal["keep", "drop"] = "keep"
+    """Groups without any advantage: kept in the mini-batch and its denominator, or left out and
+    counted (the filter of DAPO, without drawing others in their place)."""
     aggregation: Aggregation = "token-mean"
     loss: PolicyLoss = PpoLoss(clip_low=0.2, clip_high=0.28)
     """Clip-higher (DAPO): rare tokens may grow faster than they may shrink."""

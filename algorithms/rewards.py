@@ -14,7 +14,13 @@ from algorithms.shaping import shape
 from algorithms.trajectory import Verdict
 
 Disposition = Literal[
-    "train", "truncated", "incorrect", "unparsable", "verifier_timeout", "verifier_error"
+    "train",
+    "truncated",
+    "incorrect",
+    "unparsable",
+    "zero_advantage",
+    "verifier_timeout",
+    "verifier_error",
 ]
 """``train``, or the reason why the response is excluded."""
 
@@ -110,24 +116,29 @@ def explore_rewards(objective: Explore, facts: ResponseFacts) -> GroupRewards:
 
     * ``format``: paid for a well-formed response that ends with the end token.
     * ``answer``: paid for a correct answer; needs the end token too, for a response cut at the cap
-      is unfinished whatever its text holds (docs/method.md).
+      is unfinished whatever its text holds (docs/method.md). What is wrong or cut off, and what has
+      no readable answer, may cost something.
     * ``length``: ``-penalty`` per ``length_unit`` tokens beyond the threshold, linear or for each
-      whole unit, never below the floor, whether or not the answer is correct (E10, docs/method.md).
+      whole unit, never below the floor; of every response, unless only correct ones pay (E10,
+      docs/method.md).
 
     Every judged response is trained on; ``verifier_*`` responses have reward 0 and are excluded.
     """
     disposition: tuple[Disposition, ...] = tuple(_UNJUDGED.get(v, "train") for v in facts.verdict)
     judged = np.array([d == "train" for d in disposition], dtype=np.bool_)
-    correct = np.array([v == "correct" for v in facts.verdict], dtype=np.bool_)
+    correct = np.array([v == "correct" for v in facts.verdict], dtype=np.bool_) & facts.finished
+    unparsable = np.array([v == "unparsable" for v in facts.verdict], dtype=np.bool_)
     excess = np.maximum(facts.length.astype(np.float64) - objective.length_threshold, 0.0)
     units = excess / objective.length_unit
     if objective.length_form == "stepwise":
         units = np.floor(units)
     penalty = -objective.length_penalty * units
+    answer = np.where(unparsable, objective.unparsable_reward, objective.incorrect_reward)
+    pays = correct if objective.length_of == "correct" else judged
     parts = {
         "format": objective.format_reward * (facts.well_formed & facts.finished),
-        "answer": objective.answer_reward * (correct & facts.finished),
-        "length": np.maximum(penalty, objective.length_floor),
+        "answer": np.where(correct, objective.answer_reward, answer),
+        "length": np.where(pays, np.maximum(penalty, objective.length_floor), 0.0),
     }
     parts = {name: np.where(judged, part, 0.0) for name, part in parts.items()}
     # Summed in float64 and rounded once: equal responses get bitwise equal rewards.

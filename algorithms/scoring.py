@@ -184,14 +184,18 @@ def _scored(
     rewards: GroupRewards,
     advantages: Float32[Array, " G"],
 ) -> ScoredGroup:
+    silent = not bool(np.any(advantages))
+    dispositions = rewards.disposition
+    if silent and isinstance(part, Explore) and part.zero_advantage == "drop":
+        dispositions = tuple("zero_advantage" if d == "train" else d for d in dispositions)
     return ScoredGroup(
         group_id=group.group_id,
         verdicts=facts.verdict,
-        dispositions=rewards.disposition,
+        dispositions=dispositions,
         rewards=rewards.reward,
         advantages=advantages,
         components=rewards.components,
-        zero_advantage=not bool(np.any(advantages)),
+        zero_advantage=silent,
         route="compress" if isinstance(part, Compress) else "accuracy",
         aggregation=part.aggregation,
         token_norm=part.token_norm,

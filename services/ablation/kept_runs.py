@@ -11,6 +11,7 @@ from services.ablation.arms import fingerprint
 from services.ablation.table import Report
 from services.atomic_write import write_whole
 from services.spec.job import JobSpec
+from services.spec.problems import SpecError, parse_spec
 
 _FIELDS: Final = ("job", "machine", "evaluations", "wall_seconds")
 _STEP_FIELDS: Final = (
@@ -29,13 +30,15 @@ class KeptRuns:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._known = dict(_read(file) for file in sorted(folder.glob("*.json")))
 
     def load(self, spec: JobSpec) -> Report | None:
-        """Return what was kept of the run of this specification, if it was made."""
-        for file in self._folder.glob(f"*-{fingerprint(spec)}.json"):
-            kept: dict[str, Any] = json.loads(file.read_text())
-            return kept
-        return None
+        """Return what was kept of the run of this specification, if it was made.
+
+        A run of an earlier version counts if it did what the specification says now: options that
+        it did not know stand at their defaults.
+        """
+        return self._known.get(fingerprint(spec))
 
     def keep(self, spec: JobSpec, report: Report) -> Report:
         """Write the run's figures with its specification; return them as :meth:`load` would."""
@@ -43,7 +46,17 @@ class KeptRuns:
         kept["steps"] = [{key: step[key] for key in _STEP_FIELDS} for step in report["steps"]]
         kept["spec"] = spec.model_dump(mode="json")
         write_whole(self._folder / f"{spec.name}-{fingerprint(spec)}.json", _lines(kept))
+        self._known[fingerprint(spec)] = kept
         return kept
+
+
+def _read(file: Path) -> tuple[str, Report]:
+    """Return what a file keeps, under what its run would be called today."""
+    kept: dict[str, Any] = json.loads(file.read_text())
+    try:
+        return fingerprint(parse_spec(kept["spec"])), kept
+    except SpecError:  # of a version with other settings: no specification of today is its own
+        return file.stem, kept
 
 
 def _lines(kept: dict[str, Any]) -> str:

@@ -124,6 +124,8 @@ def analyse(
     if base is not None and after:
         groups = [transition_groups(base, e) for e in after]
         sections.append(_transitions(groups[-1]))
+        if any(len(q["responses"]) > 1 for q in base["records"]):
+            groups += [transition_groups(base, e, "majority") for e in after]
         data["transitions"] = [g.as_json() for g in groups]
     else:
         missing["transitions"] = "the base model and a stage have not both been evaluated"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
@@ -11,7 +12,7 @@ import numpy as np
 from algorithms.metrics import mcnemar_exact_p
 from algorithms.segmentation import SEGMENTER_VERSION, Segmenter, reasoning_steps
 from algorithms.trajectory import JUDGED
-from services.reports.comparison import Evaluation, paired_responses
+from services.reports.comparison import Evaluation
 from services.tiny_reasoner.traces import CONNECTORS
 
 Group = Literal["preserved", "lost", "gained", "failed"]
@@ -25,6 +26,10 @@ GROUPS: Final[dict[tuple[bool, bool], Group]] = {
 """By correctness before and after."""
 
 SEGMENTERS: Final[tuple[Segmenter, ...]] = ("blank-lines", "connectors")
+
+Answer = Literal["first", "majority"]
+"""What stands for a question: its first response (the paper's one sample), or all of them, correct
+where more than half of the judged ones are and as long as their mean."""
 
 Measure = Literal["tokens", "blank-lines", "connectors"]
 MEASURES: Final[tuple[Measure, ...]] = ("tokens", *SEGMENTERS)
@@ -73,8 +78,9 @@ class TransitionGroups:
     """The four groups between the base model and one later evaluation."""
 
     label: str
+    answer: Answer
     counts: Mapping[Group, int]
-    """Questions, first response of each; those the verifier could not judge are left out."""
+    """Questions; those the verifier could not judge are left out."""
     mcnemar_p: float
     """Chance of a difference at least this large if neither model were better."""
     boxes: Mapping[Group, Mapping[Measure, BeforeAfter]]
@@ -83,23 +89,30 @@ class TransitionGroups:
         return {**asdict(self), "segmenter_version": SEGMENTER_VERSION}
 
 
-def transition_groups(before: Evaluation, after: Evaluation) -> TransitionGroups:
+Responses = Sequence[Mapping[str, Any]]
+"""Judged responses that stand for one question on one side."""
+
+
+def transition_groups(
+    before: Evaluation, after: Evaluation, answer: Answer = "first"
+) -> TransitionGroups:
     """Group the questions of both evaluations and box their lengths and step counts."""
-    members: dict[Group, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {
+    members: dict[Group, list[tuple[Responses, Responses]]] = {
         group: [] for group in GROUPS.values()
     }
-    for _, old, new in paired_responses(before, after):
-        if old["verdict"] in JUDGED and new["verdict"] in JUDGED:
-            members[GROUPS[old["correct"], new["correct"]]].append((old, new))
+    for old, new in _pairs(before, after, answer):
+        if old and new:
+            members[GROUPS[_correct(old), _correct(new)]].append((old, new))
     return TransitionGroups(
         label=after["label"],
+        answer=answer,
         counts={group: len(pairs) for group, pairs in members.items()},
         mcnemar_p=mcnemar_exact_p(len(members["lost"]), len(members["gained"])),
         boxes={
             group: {
                 measure: BeforeAfter(
-                    _box_of((old for old, _ in pairs), measure),
-                    _box_of((new for _, new in pairs), measure),
+                    _box_of([old for old, _ in pairs], measure),
+                    _box_of([new for _, new in pairs], measure),
                 )
                 for measure in MEASURES
             }
@@ -108,7 +121,28 @@ def transition_groups(before: Evaluation, after: Evaluation) -> TransitionGroups
     )
 
 
-def _box_of(responses: Iterable[Mapping[str, Any]], measure: Measure) -> Box | None:
+def _pairs(
+    before: Evaluation, after: Evaluation, answer: Answer
+) -> list[tuple[Responses, Responses]]:
+    """Return the judged responses of every question that both evaluations asked."""
+
+    def judged(question: Mapping[str, Any]) -> Responses:
+        chosen = question["responses"][: 1 if answer == "first" else None]
+        return [r for r in chosen if r["verdict"] in JUDGED]
+
+    later = {q["id"]: q for q in after["records"]}
+    return [(judged(q), judged(later[q["id"]])) for q in before["records"] if q["id"] in later]
+
+
+def _correct(responses: Responses) -> bool:
+    return 2 * sum(bool(r["correct"]) for r in responses) > len(responses)
+
+
+def _box_of(questions: Sequence[Responses], measure: Measure) -> Box | None:
+    return box([statistics.fmean(_measured(r, measure) for r in rs) for rs in questions])
+
+
+def _measured(response: Mapping[str, Any], measure: Measure) -> int:
     if measure == "tokens":
-        return box([r["tokens"] for r in responses])
-    return box([len(reasoning_steps(r["text"], measure, CONNECTORS)) for r in responses])
+        return int(response["tokens"])
+    return len(reasoning_steps(response["text"], measure, CONNECTORS))

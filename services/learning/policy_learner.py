@@ -261,6 +261,9 @@ class PolicyLearner:
             weight = weight * emphasis(
                 entropy_before, thresholds.get(loss), loss.high_entropy_weight
             )
+            if self.spec.importance_cap is not None:
+                drift = (denominator - batch.behaviour_logprobs).exp()
+                weight = weight * drift.clamp(max=self.spec.importance_cap)
             part, found = policy_loss(
                 loss,
                 logprob,

@@ -88,8 +88,21 @@ class LearnerSpec(Strict):
     old_logprobs: Literal["behaviour", "recomputed"] = "behaviour"
     """Denominator of the ratio: what the generator reported, or a forward pass of the learner
     before the first update (for engines whose numerics differ)."""
+    importance_cap: float | None = Field(default=None, gt=0)
+    """C of truncated importance sampling (Yao et al. 2025): with ``recomputed``, each token weighs
+    ``min(pi_old / pi_behaviour, C)`` too, which corrects for an engine that drew from slightly
+    another distribution. Unset: 1, no correction."""
     timeout_seconds: float = Field(default=900, gt=0)
     """Longest wait for one step, and for the workers to start."""
+
+    @model_validator(mode="after")
+    def _correction_needs_both_sides(self) -> LearnerSpec:
+        if self.importance_cap is not None and self.old_logprobs != "recomputed":
+            raise ValueError(
+                "importance_cap needs old_logprobs 'recomputed': with 'behaviour' the ratio is "
+                "taken to the generator's own log-probabilities and corrects for it already"
+            )
+        return self
 
 
 class VerifierSpec(Strict):

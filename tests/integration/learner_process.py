@@ -18,7 +18,6 @@ from services.learning.samples import Update, build_update
 from services.spec.job import LearnerSpec
 from tests.integration.learner_reference import (
     LEARNING_RATE,
-    OBJECTIVES,
     TEMPERATURE,
     make_groups,
     write_weights,
@@ -63,7 +62,7 @@ def rank_main(rank: int, config: dict[str, Any]) -> None:
         spec = LearnerSpec.model_validate({**config["spec"], "zero_stage": zero})
         learner = PolicyLearner(Path(config["model"]), spec)
         model = Qwen2ForCausalLM.from_pretrained(config["model"])
-        groups = make_groups(model, OBJECTIVES[config["objective"]])
+        groups = make_groups(model, config["objective"])
         updates = [build_update(groups[:2]), build_update(groups[2:])]
         result = learner.train_step(updates, temperature=TEMPERATURE, learning_rate=LEARNING_RATE)
         named = [(name, value.clone()) for name, value in learner.named_weights()]

@@ -22,6 +22,7 @@ SHARE = 0.22
 more than rounding, so that plain PyTorch and the learner pick the same ones."""
 OBJECTIVES: dict[str, Objective] = {
     "compress": Compress(length_clip=40, r=0.1),
+    "drifted": Compress(length_clip=40, r=0.1),
     "mixed": Entangled(
         compress=Compress(
             length_clip=40, r=0.1, loss=PpoLoss(high_entropy_weight=0.25, high_entropy_share=SHARE)
@@ -35,7 +36,9 @@ OBJECTIVES: dict[str, Objective] = {
         ),
     ),
 }
-"""``mixed``: two surrogates in one mini-batch, with every term that a loss can have."""
+"""``drifted``: an engine that reports log-probabilities of its own, corrected for. ``mixed``: two
+surrogates in one mini-batch, with every term that a loss can have."""
+IMPORTANCE_CAP = 1.2
 
 
 def save_small_model(folder: Path) -> None:
@@ -53,11 +56,11 @@ def save_small_model(folder: Path) -> None:
     Qwen2ForCausalLM(config).save_pretrained(folder)
 
 
-def make_groups(
-    model: Qwen2ForCausalLM, objective: Objective
-) -> list[tuple[TrajectoryGroup, ScoredGroup]]:
-    """Four groups of three responses of unequal length; behaviour logprobs of the model itself."""
-    rng = np.random.default_rng(5)
+def make_groups(model: Qwen2ForCausalLM, name: str) -> list[tuple[TrajectoryGroup, ScoredGroup]]:
+    """Four groups of three responses of unequal length; behaviour logprobs of the model itself, but
+    for ``drifted``."""
+    rng, drift = np.random.default_rng(5), np.random.default_rng(6)
+    objective = OBJECTIVES[name]
     out = []
     for g in range(4):
         lengths = rng.integers(3, 30, size=3)
@@ -70,6 +73,8 @@ def make_groups(
                 for a, b in itertools.pairwise(offsets)
             ]
         )
+        if name == "drifted":
+            behaviour = behaviour + drift.normal(0, 0.4, len(behaviour))
         group = TrajectoryGroup(
             group_id=f"g/{g}",
             question_id=f"q{g}",
@@ -115,7 +120,7 @@ def reference_weights(folder: Path, updates: int, name: str) -> dict[str, torch.
     """Train with the formulas written out, AdamW and norm clip."""
     model = Qwen2ForCausalLM.from_pretrained(folder)
     base = Qwen2ForCausalLM.from_pretrained(folder)
-    groups = make_groups(model, OBJECTIVES[name])
+    groups = make_groups(model, name)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01
     )
@@ -131,7 +136,13 @@ def reference_weights(folder: Path, updates: int, name: str) -> dict[str, torch.
                 if name == "mixed" and s.route == "accuracy":
                     term = explored(base, t.prompt_ids, response, log_p, behaviour, s.advantages[r])
                 elif s.verdicts[r] == "correct":
-                    term = compressed(base, t.prompt_ids, response, log_p, behaviour, threshold)
+                    drift = None
+                    if name == "drifted":
+                        old = reference_logprobs(base, t.prompt_ids, response).detach()
+                        drift, behaviour = (old - behaviour).exp().clamp(max=IMPORTANCE_CAP), old
+                    term = compressed(
+                        base, t.prompt_ids, response, log_p, behaviour, threshold, drift
+                    )
                 else:
                     continue
                 loss = loss + term / (3 * len(half))
@@ -149,8 +160,9 @@ def compressed(
     log_p: torch.Tensor,
     behaviour: torch.Tensor,
     threshold: float | None,
+    drift: torch.Tensor | None,
 ) -> torch.Tensor:
-    """E4 to E7: the mean over the tokens of ``-min(r A, clip(r) A)``."""
+    """E4 to E7: the mean over the tokens of ``-min(r A, clip(r) A)``, times ``drift``."""
     advantage = float(shape("exponential", np.array([len(response)]), 40, 0.1)[0])
     logprob = log_p.gather(1, torch.from_numpy(response.astype(np.int64))[:, None])[:, 0]
     ratio = (logprob - behaviour).exp()
@@ -158,6 +170,8 @@ def compressed(
     if threshold is not None:
         entropy = entropy_of(reference_distribution(base, prompt, response)).detach()
         tokens = tokens * torch.where(entropy >= threshold - 1e-6, 0.25, 1.0)
+    if drift is not None:
+        tokens = tokens * drift
     return tokens.mean()
 
 

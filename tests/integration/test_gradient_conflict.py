@@ -17,7 +17,6 @@ from services.learning.gradient_conflict import gradient_conflict
 from services.learning.policy_model import PolicyModel, load_policy
 from services.learning.samples import Update, build_update, shard
 from tests.integration.learner_reference import (
-    OBJECTIVES,
     TEMPERATURE,
     make_groups,
     reference_logprobs,
@@ -44,7 +43,7 @@ def measure(model: PolicyModel, updates: tuple[Update, Update], connectors: list
 
 
 def scored(folder: Path, name: str) -> Update:
-    return build_update(make_groups(Qwen2ForCausalLM.from_pretrained(folder), OBJECTIVES[name]))
+    return build_update(make_groups(Qwen2ForCausalLM.from_pretrained(folder), name))
 
 
 def turned(update: Update) -> Update:

@@ -194,6 +194,15 @@ def test_a_kept_run_gives_the_same_table_and_is_found_by_what_it_does(tmp_path: 
     course_figure(own, {("separated", 0): written})
     routing_figure([written])
     assert kept.load(arms("order")["separated"].seeded(1)) is None
+    # A run made before an option existed did what its default does.
+    (file,) = (tmp_path / "runs").glob("*.json")
+    older = json.loads(file.read_text())
+    del older["spec"]["stages"][1]["objective"]["zero_advantage"]
+    file.write_text(json.dumps(older))
+    assert KeptRuns(tmp_path / "runs").load(ours) == older
+    older["spec"]["stages"][1]["objective"]["zero_advantage"] = "drop"
+    file.write_text(json.dumps(older))
+    assert KeptRuns(tmp_path / "runs").load(ours) is None
     assert kept.load(arms("order")["order-ec"].seeded(0)) is None
 
 

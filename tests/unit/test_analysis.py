@@ -153,6 +153,25 @@ def test_groups_hold_the_right_questions_with_both_lengths() -> None:
     }
 
 
+def test_a_majority_stands_for_a_question_with_several_responses() -> None:
+    def asked(label: str, *outcomes: bool) -> dict:
+        record = evaluation(label, [response(0, True)])
+        responses = [response(10 * (i + 1), c) for i, c in enumerate(outcomes)]
+        record["records"][0]["responses"] = responses
+        return record
+
+    old, new = asked("base", True, False, False), asked("later", False, True, True)
+    assert transition_groups(old, new).counts["lost"] == 1
+    groups = transition_groups(old, new, "majority")
+    assert groups.counts == {"preserved": 0, "lost": 0, "gained": 1, "failed": 0}
+    assert groups.boxes["gained"]["tokens"].before.mean == 20
+    even = transition_groups(asked("base", True, False), new, "majority")
+    assert even.counts["gained"] == 1
+    old["records"][0]["responses"][1]["verdict"] = "timeout"
+    old["records"][0]["responses"][2]["verdict"] = "timeout"
+    assert transition_groups(old, new, "majority").counts["preserved"] == 1
+
+
 def test_steps_are_counted_by_both_segmenters() -> None:
     text = "1+1=2 and more\nWait, let me check again.\n\nThus it is 2 indeed.</think>\\boxed{2}"
     old = evaluation("base", [response(9, True, text)])

@@ -88,6 +88,15 @@ def test_token_mean_of_exploration_counts_every_judged_token():
     np.testing.assert_allclose(weights.weight, [1 / 30, 1 / 30, 0])
 
 
+def test_filtered_groups_leave_the_denominator():
+    objective = Explore(zero_advantage="drop")
+    silent, telling = [("correct", 50), ("correct", 60)], [("correct", 10), ("incorrect", 30)]
+    groups = [score(objective, silent), score(objective, telling)]
+    weights = token_weights(groups, lengths_of([silent, telling]))
+    np.testing.assert_allclose(weights.weight, [0, 0, 1 / 40, 1 / 40])
+    assert (weights.sequences, weights.trained) == (2, 2)
+
+
 def test_groups_of_both_stages_are_normalised_by_the_full_mini_batch():
     compress, explore = [("correct", 10), ("incorrect", 20)], [("correct", 30), ("incorrect", 40)]
     groups = [score(Compress(), compress), score(Explore(), explore)]

@@ -126,6 +126,7 @@ def test_the_name_of_the_untrained_model_is_taken():
         ({"generator": {"gpus": 1.5}}, "/generator/gpus"),
         ({"verifier": {"workers": 100_000}}, "/verifier/workers"),
         ({"replay": {"lease_seconds": 10}}, "/replay/lease_seconds"),
+        ({"learner": {"importance_cap": 2.0}}, "/learner/importance_cap"),
     ],
 )
 def test_settings_that_would_fail_later_are_refused(overrides, where):

@@ -53,6 +53,29 @@ def test_compress_pays_correct_answers_by_length_and_nothing_else():
     assert scored.trained.tolist() == [True, True] + [False] * 6
 
 
+def test_wrong_and_unreadable_answers_may_cost_something():
+    objective = Explore(answer_reward=1, format_reward=0, incorrect_reward=-0.5)
+    rows = facts(
+        ("correct", 5, True, True),
+        ("correct", 5, False, True),
+        ("incorrect", 5, True, True),
+        ("unparsable", 5, True, False),
+        ("timeout", 5, True, True),
+    )
+    np.testing.assert_allclose(explore_rewards(objective, rows).reward, [1, -0.5, -0.5, 0, 0])
+    laser = objective.model_copy(update={"unparsable_reward": -1.0})
+    np.testing.assert_allclose(explore_rewards(laser, rows).reward, [1, -0.5, -0.5, -1, 0])
+
+
+def test_length_may_cost_correct_answers_only():
+    objective = Explore(length_threshold=10, length_unit=10, length_penalty=0.25)
+    rows = facts(("correct", 20, True, True), ("incorrect", 20, True, True))
+    both = explore_rewards(objective, rows).components["length"]
+    np.testing.assert_allclose(both, [-0.25, -0.25])
+    chosen = objective.model_copy(update={"length_of": "correct"})
+    np.testing.assert_allclose(explore_rewards(chosen, rows).components["length"], [-0.25, 0])
+
+
 def test_compress_calls_a_long_wrong_answer_truncated_but_an_unjudged_one_unjudged():
     scored = compress_rewards(
         Compress(length_clip=10),

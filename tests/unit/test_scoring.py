@@ -54,6 +54,16 @@ def test_groups_without_any_advantage_are_flagged(objective, verdicts, zero):
     assert bool(np.any(scored.advantages)) is not zero
 
 
+def test_a_group_without_advantage_is_left_out_where_the_filter_is_on():
+    objective = Explore(zero_advantage="drop")
+    silent = score_group(objective, make_group([10] * 3), judge("correct", "correct", "timeout"))
+    assert silent.dispositions == ("zero_advantage", "zero_advantage", "verifier_timeout")
+    telling = score_group(objective, make_group([10, 10]), judge("correct", "incorrect"))
+    assert telling.dispositions == ("train", "train")
+    kept = score_group(Explore(), make_group([10, 10]), judge("correct", "correct"))
+    assert kept.dispositions == ("train", "train")
+
+
 def test_the_loss_settings_of_the_objective_ride_on_the_group():
     objective = Compress(
         normaliser="positives",
