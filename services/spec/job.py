@@ -32,13 +32,20 @@ class ModelSpec(Strict):
 
 
 class DataSpec(Strict):
-    """Questions with known answers, as JSONL."""
+    """Questions with known answers, as JSONL, a JSON list or parquet."""
 
     path: str = Field(min_length=1)
-    """JSONL file; ``builtin:tiny-train`` and ``builtin:tiny-heldout`` ship with Laconic."""
+    """File; ``builtin:tiny-train`` and ``builtin:tiny-heldout`` ship with Laconic."""
     question_field: str = "question"
+    """Column of the question. In every name of a column ``a.b`` is the field ``b`` of the object
+    in column ``a``."""
     answer_field: str = "answer"
     """A string, a number, or a list of accepted answers."""
+    id_field: str | None = Field(default=None, min_length=1)
+    """Column of the ids; unset takes ``id`` where a row has one, else file and line."""
+    tolerance_field: str | None = Field(default=None, min_length=1)
+    """Column of how far a number may lie from the accepted answer: a number, or
+    ``{"absolute": ..., "relative": ...}``; unset takes ``tolerance`` where a row has one."""
     prompt_suffix: str = "\nPlease reason step by step, and put your final answer within \\boxed{}."
     """Appended to every question before the chat template is applied."""
 
@@ -122,7 +129,7 @@ class EvaluationSpec(Strict):
     """Held-out evaluation of the base model, after each stage, and within stages on request."""
 
     path: str = Field(min_length=1)
-    """JSONL with the same fields as the training data."""
+    """File with the same fields as the training data."""
     questions: int = Field(default=256, ge=1)
     """Questions taken from the head of the file."""
     samples: int = Field(default=1, ge=1)
