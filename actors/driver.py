@@ -17,7 +17,7 @@ from actors.training_run import TrainingRun
 from actors.waiting import Waiter
 from services.builtin import resolve_path
 from services.checkpoints import CheckpointStore
-from services.datasets import Question, load_questions
+from services.datasets import Question, held_out, load_questions
 from services.home import Home
 from services.reports.machine import describe_machine
 from services.stores.protocol import Command, JobStore
@@ -82,10 +82,9 @@ class Driver(Attempt):
         spec, paths = self.spec, self.home.job(self.job_id)
         model = resolve_path(spec.model.path)
         questions = load_questions(spec.data)
-        held_out: list[Question] = []
-        if wanted := spec.evaluation:
-            source = spec.data.model_copy(update={"path": wanted.path})
-            held_out = load_questions(source, wanted.questions)  # the rows that were checked
+        evaluated: list[Question] = []
+        if (wanted := spec.evaluation) and (source := held_out(spec)):
+            evaluated = load_questions(source, wanted.questions)  # the rows that were checked
         self.connect()
         checkpoints = CheckpointStore(paths.checkpoints)
         checkpoints.recover()
@@ -100,7 +99,7 @@ class Driver(Attempt):
         self.roles.start_learners()
         waiter = Waiter(self.tick)
         self.run = run = TrainingRun(
-            self.job_id, spec, paths, self.roles, waiter, self, questions, held_out
+            self.job_id, spec, paths, self.roles, waiter, self, questions, evaluated
         )
         if checkpoint:
             run.restore(checkpoint)

@@ -127,8 +127,7 @@ class EvaluationRun:
         parity = self._spec.policy == "thinkless-parity"
         length: Length = "thinkless_tokens" if parity else "response_tokens"
         return {
-            "source": questions.source,
-            "sha256": questions.sha256,
+            **questions.record,
             **figures(responses, self._spec.seed, length),
             "seconds": seconds,
             "verification_seconds": sum(r.seconds for r in responses),

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from api.dependencies import Context
-from services.builtin import PREFIX, UnknownBuiltin
+from services.builtin import UnknownBuiltin, is_name
 from services.model_source import UnknownModel, model_folder, pinned
-from services.spec.evaluation_job import BENCHMARK, EvaluationJobSpec
+from services.spec.evaluation_job import EvaluationJobSpec
 from services.spec.evaluation_validation import find_evaluation_problems
 from services.spec.problems import Problem, SpecError, parse_evaluation
 from services.stores.protocol import JobRecord
@@ -43,5 +43,4 @@ def _placed(spec: EvaluationJobSpec, model: str) -> EvaluationJobSpec:
 
 
 def _absolute(path: str) -> str:
-    named = path.startswith((PREFIX, BENCHMARK))
-    return path if named else str(Path(path).expanduser().absolute())
+    return path if is_name(path) else str(Path(path).expanduser().absolute())

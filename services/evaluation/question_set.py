@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from services.datasets import Question, load_questions
+from services.benchmarks.registry import entry_of
+from services.builtin import BENCHMARK_PREFIX
+from services.datasets import DataSet, load_data
+from services.question import Question
 from services.spec.evaluation_job import BenchmarkSpec, name_of
 
 
 @dataclass(frozen=True)
 class QuestionSet:
-    """Questions and where they came from."""
+    """Questions under the name that results use."""
 
     name: str
-    questions: tuple[Question, ...]
-    source: str
-    sha256: str
-    """Over the questions asked and their accepted answers, in order."""
+    data: DataSet
+    variant: str | None
+    """Which of the sets that go by the benchmark's name; None for a file."""
+
+    @property
+    def questions(self) -> list[Question]:
+        return self.data.questions
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What results keep of it."""
+        kept = self.data.record
+        return {k: v for k, v in kept.items() if k != "questions"} | {"variant": self.variant}
 
 
 def load_question_set(benchmark: BenchmarkSpec, limit: int | None) -> QuestionSet:
@@ -28,10 +38,7 @@ def load_question_set(benchmark: BenchmarkSpec, limit: int | None) -> QuestionSe
     Raises:
         DataError: it cannot be used.
     """
-    questions = tuple(load_questions(benchmark.data, limit))
-    return QuestionSet(name_of(benchmark), questions, benchmark.path, _digest(questions))
-
-
-def _digest(questions: Sequence[Question]) -> str:
-    lines = "".join(json.dumps([q.question, list(q.gold)]) + "\n" for q in questions)
-    return hashlib.sha256(lines.encode()).hexdigest()
+    data = load_data(benchmark.data, limit)
+    named = benchmark.path.startswith(BENCHMARK_PREFIX)
+    variant = entry_of(benchmark.path.removeprefix(BENCHMARK_PREFIX)).variant if named else None
+    return QuestionSet(name_of(benchmark), data, variant)

@@ -17,7 +17,7 @@ def fixed_facts(
     spec: EvaluationJobSpec, identity: ModelIdentity, sets: list[QuestionSet]
 ) -> dict[str, str]:
     """Return what every response depends on besides the specification, which cannot change."""
-    benchmarks = {f"benchmark {s.name}": s.sha256 for s in sets}
+    benchmarks = {f"benchmark {s.name}": s.data.sha256 for s in sets}
     return {f"model {spec.model.path}": identity.sha256, **benchmarks}
 
 

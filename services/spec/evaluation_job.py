@@ -10,12 +10,9 @@ from typing import Final
 from pydantic import Field, model_validator
 
 from algorithms.strict import Strict
-from services.builtin import PREFIX
+from services.builtin import BENCHMARK_PREFIX, PREFIX
 from services.spec.job import DataSpec, GeneratorSpec, ModelSpec, VerifierSpec
 from services.verification.policy import Policy
-
-BENCHMARK: Final = "benchmark:"
-"""Opens the path of a data set that is named, e.g. ``benchmark:math500``."""
 
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _SMALL: Final = frozenset({"aime24", "amc83", "amc23"})
@@ -35,22 +32,30 @@ class BenchmarkSpec(Strict):
     """Questions with known answers that the model is evaluated on."""
 
     path: str = Field(min_length=1)
-    """``benchmark:NAME``, ``builtin:NAME``, or a JSONL or parquet file."""
+    """``benchmark:NAME``, ``builtin:NAME``, or a file: JSONL, a JSON list or parquet."""
     name: str = Field(default="", pattern=rf"^({_NAME})?$")
     """What results call it; empty takes the benchmark's name, or the file's without its ending."""
     question_field: str = "question"
-    """For files only: a benchmark that is named brings its own."""
+    """For files only, as the other columns are: a benchmark that is named brings its own."""
     answer_field: str = "answer"
-    """A string, a number, or a list of accepted answers; for files only."""
+    """A string, a number, or a list of accepted answers."""
+    id_field: str | None = Field(default=None, min_length=1)
+    """Column of the ids; unset takes ``id`` where a row has one, else file and line."""
+    tolerance_field: str | None = Field(default=None, min_length=1)
+    """Column of how far a number may lie from the accepted answer; unset takes ``tolerance`` where
+    a row has one."""
+    allow_other_content: bool = False
+    """Take a benchmark that is named with other questions than the pinned ones; results then say
+    that it is not pinned."""
     samples: int | None = Field(default=None, ge=1)
     """Responses to each question; unset takes the evaluation's."""
 
     @property
     def data(self) -> DataSpec:
-        """The file as a data set."""
-        return DataSpec(
-            path=self.path, question_field=self.question_field, answer_field=self.answer_field
-        )
+        """The same as a data set."""
+        columns = ("question_field", "answer_field", "id_field", "tolerance_field")
+        names = ("path", *columns, "allow_other_content")
+        return DataSpec(**{name: getattr(self, name) for name in names})
 
 
 class EvaluationJobSpec(Strict):
@@ -66,7 +71,8 @@ class EvaluationJobSpec(Strict):
     """Responses to each question; unset draws 16 for aime24, amc83 and amc23 and 4 otherwise, and
     1 under the policy ``thinkless-parity``, as the paper did."""
     questions: int | None = Field(default=None, ge=1)
-    """Questions taken from the head of each benchmark; unset takes all."""
+    """Questions of each benchmark: the head of a file, a fixed sample of one that is named; unset
+    takes all."""
     temperature: float = Field(default=0.6, ge=0, le=2)
     top_p: float = Field(default=0.95, gt=0, le=1)
     max_tokens: int = Field(default=32768, gt=0)
@@ -129,7 +135,7 @@ def name_of(benchmark: BenchmarkSpec) -> str:
     """Return what results call a benchmark."""
     if benchmark.name:
         return benchmark.name
-    for prefix in (BENCHMARK, PREFIX):
+    for prefix in (BENCHMARK_PREFIX, PREFIX):
         if benchmark.path.startswith(prefix):
             return benchmark.path.removeprefix(prefix)
     return Path(benchmark.path).stem

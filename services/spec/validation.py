@@ -8,9 +8,9 @@ from pathlib import Path
 
 from algorithms.objectives import Entangled
 from services.builtin import UnknownBuiltin, resolve_path
-from services.datasets import DataError, load_questions
+from services.datasets import DataError, held_out, load_questions
 from services.model_folder import ModelError, ModelFacts, inspect_model
-from services.spec.job import GeneratorSpec, JobSpec, LearnerSpec
+from services.spec.job import DataSpec, GeneratorSpec, JobSpec, LearnerSpec
 from services.spec.kind import Spec
 from services.spec.problems import Problem, pointer
 from services.spec.prompt_problems import prompt_problems
@@ -51,12 +51,13 @@ def find_problems(spec: JobSpec, cluster: ClusterSize | None) -> list[Problem]:
 
 
 def _data_problems(spec: JobSpec, model: Path | None, context: int | None) -> Iterator[Problem]:
-    sources: list[tuple[str, str, int | None]] = [("/data/path", spec.data.path, None)]
-    if spec.evaluation is not None:
-        sources.append(("/evaluation/path", spec.evaluation.path, spec.evaluation.questions))
-    for where, path, limit in sources:
+    sources: list[tuple[str, DataSpec, int | None]] = [("/data/path", spec.data, None)]
+    evaluation = held_out(spec)
+    if evaluation is not None and spec.evaluation is not None:
+        sources.append(("/evaluation/path", evaluation, spec.evaluation.questions))
+    for where, data, limit in sources:
         try:
-            questions = load_questions(spec.data.model_copy(update={"path": path}), limit)
+            questions = load_questions(data, limit)
         except DataError as error:
             yield Problem(where, str(error))
             continue

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from actors.evaluation_run import EvaluationRun
-from services.datasets import Question
+from services.datasets import DataSet, Question
 from services.evaluation.plan import Chunk
 from services.evaluation.question_set import QuestionSet
 from services.evaluation.response import Response
@@ -86,9 +86,13 @@ class World:
         sets = [
             QuestionSet(
                 name,
-                tuple(Question(f"{name}-{i}", "?", ("1",)) for i in range(7)),
-                f"{name}.jsonl",
-                "0",
+                DataSet(
+                    f"{name}.jsonl",
+                    [Question(f"{name}-{i}", "?", ("1",)) for i in range(7)],
+                    source=f"{name}.jsonl",
+                    sha256="0",
+                ),
+                None,
             )
             for name in ("one", "two")
         ]
