@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from api.overrides import parse_settings
+from api.overrides import BadInput, parse_settings
 from services.home import Home
 
 out = Console()
@@ -96,6 +96,52 @@ def eval_(
     raise typer.Exit(run_evaluation(out, spec, folder, Home.resolve(home), url))
 
 
+def table(
+    results: Annotated[
+        list[str],
+        typer.Argument(help="Folders that laconic eval wrote.", metavar="(NAME=)FOLDER"),
+    ],
+    base: Annotated[
+        list[str] | None,
+        typer.Option(help="Result that those of its size were made from (the first of each size)."),
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--out", help="File to write too.")] = None,
+) -> None:
+    """Print table 1 of the paper for these evaluations, with intervals."""
+    from services.atomic_write import write_whole
+    from services.evaluation_reports.result import ResultError, read_result
+    from services.evaluation_reports.table import table_page
+
+    try:
+        page = table_page([read_result(text) for text in results], base or ())
+    except ResultError as error:
+        raise BadInput(str(error)) from error
+    print(page, end="")
+    if to is not None:
+        write_whole(to, page)
+
+
+def compare_evals(
+    before: Annotated[
+        str, typer.Argument(help="Folder that laconic eval wrote.", metavar="(NAME=)BEFORE")
+    ],
+    after: Annotated[
+        str, typer.Argument(help="Folder of the other model.", metavar="(NAME=)AFTER")
+    ],
+    to: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
+) -> None:
+    """Compare two evaluated models question by question: paired tests, transitions, plots."""
+    from services.evaluation_reports.comparison import write_pairs
+    from services.evaluation_reports.result import ResultError, read_result
+
+    try:
+        page = write_pairs(read_result(before), read_result(after), to)
+    except ResultError as error:
+        raise BadInput(str(error)) from error
+    print(page.read_text(encoding="utf-8"), end="")
+    out.print(f"comparison written to {page}", soft_wrap=True)
+
+
 def _model(text: str) -> str:
     """Paths mean the folder the command is given in, not the one the control plane runs in."""
     from services.builtin import PREFIX
@@ -127,3 +173,5 @@ def _name(model: str, benchmarks: list[str]) -> str:
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command("eval")(eval_)
+    app.command()(table)
+    app.command("compare-evals")(compare_evals)
