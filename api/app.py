@@ -11,12 +11,12 @@ from fastapi import FastAPI
 from api import problems
 from api.dependencies import Context
 from api.reconcile import Reconciler
-from api.routes import events, health, jobs, metrics, presets, prometheus, report
+from api.routes import evaluations, events, health, jobs, metrics, presets, prometheus, report
 from api.schemas import ProblemBody
 from api.settings import Settings
 from services.launcher import Launcher, RayJobLauncher
-from services.stores.protocol import JobStore
 from services.stores.open import leave_address, open_store
+from services.stores.protocol import JobStore
 
 _PROBLEM = {"model": ProblemBody, "content": {problems.MEDIA_TYPE: {}}}
 
@@ -66,7 +66,7 @@ def create_app(
     app.state.context = context
     problems.install(app)
     app.add_middleware(problems.RequestIdentity)
-    for module in (jobs, events, metrics, report, presets, health, prometheus):
+    for module in (jobs, evaluations, events, metrics, report, presets, health, prometheus):
         app.include_router(module.router)
     return app
 

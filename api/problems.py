@@ -19,9 +19,9 @@ from services.presets.registry import UnknownPreset
 from services.spec.problems import Problem, SpecError, pointer
 from services.stores.protocol import (
     BadCursor,
+    ChangedMeanwhile,
     IllegalTransition,
     JobNotFound,
-    ChangedMeanwhile,
     StaleAttempt,
     StoreUnavailable,
 )

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from algorithms.strict import Strict
+from services.spec.evaluation_job import EvaluationJobSpec
 from services.spec.job import JobSpec
 from services.stores.lifecycle import JobState
 from services.stores.protocol import EventLevel, EventRecord, JobRecord
@@ -31,6 +32,14 @@ class CreateJob(Strict):
         if self.spec is not None and self.overrides:
             raise ValueError('"overrides" go with "preset"; put the values into "spec" itself')
         return self
+
+
+class CreateEvaluation(Strict):
+    """An evaluation to be made."""
+
+    spec: dict[str, Any]
+    """``{"model": {"path": ...}, "benchmarks": [{"path": ...}]}`` and more; see the schema of an
+    evaluation's ``spec``."""
 
 
 class ChangeStage(Strict):
@@ -75,8 +84,20 @@ class Job(JobSummary):
         return cls(**{name: getattr(record, name) for name in Job.model_fields})
 
 
+class Evaluation(JobSummary):
+    """An evaluation with its resolved specification. Its ``progress`` has ``benchmark``,
+    ``questions_done``, ``questions_total``, ``responses_done``, the running ``accuracy`` of the
+    benchmark, ``tokens_per_second``, ``eta_seconds`` and ``phase``."""
+
+    spec: EvaluationJobSpec
+
+    @classmethod
+    def of(cls, record: JobRecord) -> Evaluation:
+        return cls(**{name: getattr(record, name) for name in Evaluation.model_fields})
+
+
 class JobPage(Strict):
-    """Jobs, newest first."""
+    """Jobs or evaluations, newest first."""
 
     data: list[JobSummary]
     has_more: bool

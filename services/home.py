@@ -72,6 +72,11 @@ class JobFolder:
         return self.evaluations / f"{label}.json"
 
     @property
+    def result(self) -> Path:
+        """What an evaluation of its own leaves (``services/evaluation/result_folder.py``)."""
+        return self.root / "result"
+
+    @property
     def models(self) -> Path:
         return self.root / "models"
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, overload
 
+from services.spec.kind import Spec, kind_of
 from services.stores.protocol import BadCursor
 
 _CURSOR: Final = re.compile(r"before-([1-9][0-9]{0,17})", re.ASCII)
@@ -38,6 +39,13 @@ def plain(text: str | None) -> str | None:
     """The text with what UTF-8 cannot hold (halves of surrogate pairs, as in file names that were
     no text) replaced by ``?``."""
     return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def creation_message(spec: Spec, preset: str | None) -> str:
+    """What the first event of a job says."""
+    kind = kind_of(spec)
+    what = "job" if kind == "training" else kind
+    return f"{what} {spec.name!r} created" + (f" from preset {preset}" if preset else "")
 
 
 def to_json(value: Mapping[str, Any] | None) -> str:

@@ -11,7 +11,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
+from services.spec.evaluation_job import EvaluationJobSpec
 from services.spec.job import JobSpec
+from services.spec.kind import JobKind, Spec
 from services.stores.lifecycle import Action, CommandKind, JobState, actions
 from services.stores.listing import EVERY_JOB, JobFilter
 
@@ -33,8 +35,9 @@ class JobRecord:
     """A job as the store knows it. Times are Unix seconds."""
 
     id: str
+    kind: JobKind
     name: str
-    spec: JobSpec
+    spec: Spec
     preset: str | None
     state: JobState
     cause: str | None
@@ -70,6 +73,28 @@ class JobRecord:
     def actions(self) -> tuple[Action, ...]:
         """What a person may ask of the job now."""
         return actions(self.state, self.held)
+
+    @property
+    def training(self) -> JobSpec:
+        """The specification of a training job.
+
+        Raises:
+            WrongKind: it is an evaluation.
+        """
+        if not isinstance(self.spec, JobSpec):
+            raise WrongKind(self.id, self.kind)
+        return self.spec
+
+    @property
+    def evaluation(self) -> EvaluationJobSpec:
+        """The specification of an evaluation.
+
+        Raises:
+            WrongKind: it is a training job.
+        """
+        if not isinstance(self.spec, EvaluationJobSpec):
+            raise WrongKind(self.id, self.kind)
+        return self.spec
 
 
 @dataclass(frozen=True)
@@ -114,6 +139,17 @@ class JobNotFound(StoreError):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"no job has the id {job_id!r}; GET /v1/jobs lists them")
+        self.job_id = job_id
+
+
+class WrongKind(JobNotFound):
+    """There is a job with this id, but it is of another kind than was asked for."""
+
+    def __init__(self, job_id: str, kind: JobKind) -> None:
+        place = {"training": "jobs", "evaluation": "evaluations"}[kind]
+        StoreError.__init__(
+            self, f"{job_id} is of the kind {kind}; it stands at /v1/{place}/{job_id}"
+        )
         self.job_id = job_id
 
 
@@ -178,7 +214,7 @@ class JobStore(Protocol):
 
     def create_job(
         self,
-        spec: JobSpec,
+        spec: Spec,
         preset: str | None,
         *,
         job_id: str | None = None,
@@ -186,8 +222,8 @@ class JobStore(Protocol):
         labels: Mapping[str, str] | None = None,
         author: str | None = None,
     ) -> JobRecord:
-        """Add a job: state ``queued``, attempt 1, first event ``created``. Times of creation never
-        fall.
+        """Add a job of the specification's kind: state ``queued``, attempt 1, first event
+        ``created``. Times of creation never fall.
 
         A caller that may have to ask twice gives the ``job_id``: where there is a job of this id
         already, that one is returned and nothing is written.
@@ -212,8 +248,11 @@ class JobStore(Protocol):
         """
         ...
 
-    def count_jobs(self, *, tenant: str | None = None) -> dict[JobState, int]:
-        """How many jobs are in each state; states without any may be absent."""
+    def count_jobs(
+        self, kind: JobKind | None = None, *, tenant: str | None = None
+    ) -> dict[JobState, int]:
+        """How many jobs, of a kind or of all, of a tenant or of all, are in each state; states
+        without any may be absent."""
         ...
 
     def begin_attempt(

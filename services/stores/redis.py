@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import redis
 
-from services.spec.job import JobSpec
-from services.stores.encoding import cursor_of, plain, position_of, to_json
-from services.stores.identity import new_suffix
+from services.spec.kind import JobKind, Spec, kind_of
+from services.stores.encoding import creation_message, cursor_of, plain, position_of, to_json
+from services.stores.identity import new_job_id
 from services.stores.lifecycle import STATES, CommandKind, JobState
 from services.stores.listing import EVERY_JOB, JobFilter
 from services.stores.protocol import (
@@ -67,7 +67,7 @@ class RedisJobStore:
 
     def create_job(
         self,
-        spec: JobSpec,
+        spec: Spec,
         preset: str | None,
         *,
         job_id: str | None = None,
@@ -75,24 +75,24 @@ class RedisJobStore:
         labels: Mapping[str, str] | None = None,
         author: str | None = None,
     ) -> JobRecord:
-        job_id = job_id or f"job-{new_suffix()}"
+        job_id = job_id or new_job_id(kind_of(spec))
         fields = {
             "id": job_id,
+            "kind": kind_of(spec),
             "name": spec.name,
             "spec": spec.model_dump_json(),
             "tenant": tenant,
             "labels": to_json(labels),
-            "scopes": json.dumps(scopes_of(tenant)),
+            "scopes": json.dumps(scopes_of(tenant, kind_of(spec))),
             "indices": json.dumps(indices_of(spec.name, labels or {})),
             **({} if preset is None else {"preset": preset}),
         }
-        origin = f" from preset {preset}" if preset else ""
         answer = self._calls.write(
             job_id,
             "create",
             fenced=False,
             fields=fields,
-            message=f"job {spec.name!r} created{origin}",
+            message=creation_message(spec, preset),
             author=plain(author),
         )
         return job_record(fields_of(answer[0]))
@@ -123,8 +123,10 @@ class RedisJobStore:
         cursor = cursor_of(page[-1][0]) if page and len(found) > limit else None
         return [record for _, record in page], cursor
 
-    def count_jobs(self, *, tenant: str | None = None) -> dict[JobState, int]:
-        index = f"{self._calls.prefix}index:{scope(tenant)}"
+    def count_jobs(
+        self, kind: JobKind | None = None, *, tenant: str | None = None
+    ) -> dict[JobState, int]:
+        index = f"{self._calls.prefix}index:{scope(tenant, kind)}"
 
         def question(client: redis.Redis) -> list[int]:
             pipe = client.pipeline(transaction=True)

@@ -1,8 +1,9 @@
 """Lists of jobs in a Redis job store: which index to walk, and the walk in bounded pieces.
 
-There is an index of the jobs of each state, for all of them together and for each tenant; one for
-each name and label; and one by time of creation. The smallest that holds every job in question is
-walked from its newest end, so that a page costs what it holds and what else that index holds.
+There is an index of the jobs of each state, for all of them together, for each tenant, for each
+kind, and for both; one for each name and label; and one by time of creation. The smallest that
+holds every job in question is walked from its newest end, so that a page costs what it holds and
+what else that index holds.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 import redis
 
+from services.spec.kind import JobKind
 from services.stores.lifecycle import STATES, JobState
 from services.stores.listing import JobFilter
 from services.stores.protocol import JobRecord
@@ -22,14 +24,14 @@ _SCAN: Final = 200
 """Jobs looked at in one go, for each index; meanwhile the server does nothing else."""
 
 
-def scopes_of(tenant: str) -> list[str]:
+def scopes_of(tenant: str, kind: JobKind) -> list[str]:
     """The scopes a job belongs to: each has an index for each state."""
-    return [scope(None), scope(tenant)]
+    return [scope(t, k) for t in (None, tenant) for k in (None, kind)]
 
 
-def scope(tenant: str | None) -> str:
-    """The jobs of a tenant; None stands for those of all."""
-    return "all" if tenant is None else f"tenant={tenant}"
+def scope(tenant: str | None, kind: JobKind | None) -> str:
+    """The jobs of a tenant and a kind; None stands for all of them."""
+    return f"{kind or 'all'}@{tenant or ''}"
 
 
 def indices_of(name: str, labels: Mapping[str, str]) -> list[str]:
@@ -47,7 +49,7 @@ def jobs_below(
 ) -> list[tuple[int, JobRecord]]:
     """At most ``limit`` jobs that pass the filter and came before a position, newest first, each
     with its position; None is behind the last."""
-    equal = {"tenant": where.tenant, "name": where.name}
+    equal = {"kind": where.kind, "tenant": where.tenant, "name": where.name}
     times = {"created_after": where.created_after, "created_before": where.created_before}
     filters: dict[str, Any] = {
         "equal": {field: value for field, value in equal.items() if value is not None},
@@ -78,7 +80,7 @@ def _smallest(
 ) -> list[str]:
     """Of the sets of indices that hold every job in question, the one with the fewest jobs."""
     wanted = STATES if states is None else tuple(states)
-    choices = [[f"{scope(where.tenant)}:{state}" for state in wanted]]
+    choices = [[f"{scope(where.tenant, where.kind)}:{state}" for state in wanted]]
     if where.name is not None:
         choices.append([_of_name(where.name)])
     choices += [[_of_label(*pair)] for pair in where.labels.items()]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from services.spec.job import JobSpec
+from services.spec.kind import JobKind, read_spec
 from services.stores.lifecycle import CommandKind, JobState
 from services.stores.protocol import Command, EventLevel, EventRecord, JobRecord
 
@@ -19,13 +19,16 @@ def fields_of(flat: Sequence[str]) -> dict[str, str]:
 def job_record(found: Mapping[str, str]) -> JobRecord:
     """The record of a job's hash."""
 
+    kind = cast(JobKind, found["kind"])
+
     def seconds(name: str) -> float | None:
         return float(found[name]) if name in found else None
 
     return JobRecord(
         id=found["id"],
+        kind=kind,
         name=found["name"],
-        spec=JobSpec.model_validate_json(found["spec"]),
+        spec=read_spec(kind, found["spec"]),
         preset=found.get("preset"),
         state=cast(JobState, found["state"]),
         cause=found.get("cause"),

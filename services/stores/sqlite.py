@@ -12,10 +12,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from services.spec.job import JobSpec
+from services.spec.kind import JobKind, Spec, kind_of
 from services.stores import sqlite_moves, sqlite_upkeep
-from services.stores.encoding import cursor_of, position_of, to_json
-from services.stores.identity import new_suffix
+from services.stores.encoding import creation_message, cursor_of, position_of, to_json
+from services.stores.identity import new_job_id
 from services.stores.lifecycle import (
     CommandKind,
     JobState,
@@ -56,7 +56,7 @@ class SqliteJobStore:
 
     def create_job(
         self,
-        spec: JobSpec,
+        spec: Spec,
         preset: str | None,
         *,
         job_id: str | None = None,
@@ -64,7 +64,7 @@ class SqliteJobStore:
         labels: Mapping[str, str] | None = None,
         author: str | None = None,
     ) -> JobRecord:
-        job_id = job_id or f"job-{new_suffix()}"
+        job_id = job_id or new_job_id(kind_of(spec))
         with self._write() as db:
             if known := db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone():
                 return job_record(known)
@@ -72,10 +72,10 @@ class SqliteJobStore:
             # A clock that was set back does not put a job before an older one.
             now = max(time.time(), last[0] if last else 0)
             position = db.execute(
-                "INSERT INTO jobs (id, name, spec, preset, state, attempt, created_at, updated_at,"
-                " tenant, labels) VALUES (?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?)",
+                "INSERT INTO jobs (id, kind, name, spec, preset, state, attempt, created_at,"
+                " updated_at, tenant, labels) VALUES (?, ?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?)",
                 (
-                    *(job_id, spec.name, spec.model_dump_json(), preset),
+                    *(job_id, kind_of(spec), spec.name, spec.model_dump_json(), preset),
                     *(now, now, tenant, to_json(labels)),
                 ),
             ).lastrowid
@@ -83,8 +83,7 @@ class SqliteJobStore:
                 "INSERT INTO job_labels (key, value, seq) VALUES (?, ?, ?)",
                 [(key, value, position) for key, value in (labels or {}).items()],
             )
-            origin = f" from preset {preset}" if preset else ""
-            text = f"job {spec.name!r} created{origin}"
+            text = creation_message(spec, preset)
             add_event(db, job_id, "created", text, attempt=1, author=author)
             return job_record(job_row(db, job_id))
 
@@ -106,11 +105,14 @@ class SqliteJobStore:
         cursor = cursor_of(page[-1]["seq"]) if page and len(rows) > limit else None
         return [job_record(row) for row in page], cursor
 
-    def count_jobs(self, *, tenant: str | None = None) -> dict[JobState, int]:
+    def count_jobs(
+        self, kind: JobKind | None = None, *, tenant: str | None = None
+    ) -> dict[JobState, int]:
         with self._read() as db:
             rows = db.execute(
-                "SELECT state, COUNT(*) FROM jobs WHERE tenant = IFNULL(?, tenant) GROUP BY state",
-                (tenant,),
+                "SELECT state, COUNT(*) FROM jobs"
+                " WHERE tenant = IFNULL(?, tenant) AND kind = IFNULL(?, kind) GROUP BY state",
+                (tenant, kind),
             ).fetchall()
         return {row[0]: row[1] for row in rows}
 

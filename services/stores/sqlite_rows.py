@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from services.spec.job import JobSpec
+from services.spec.kind import read_spec
 from services.stores.encoding import plain, to_json
 from services.stores.lifecycle import ACTIVE, JobState
 from services.stores.protocol import (
@@ -57,7 +57,7 @@ def job_record(row: sqlite3.Row) -> JobRecord:
     return JobRecord(
         **{
             **values,
-            "spec": JobSpec.model_validate_json(values["spec"]),
+            "spec": read_spec(values["kind"], values["spec"]),
             "progress": None if progress is None else json.loads(progress),
             "labels": json.loads(values["labels"]),
         }

@@ -19,6 +19,7 @@ _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS jobs (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL DEFAULT 'training',
     name TEXT NOT NULL,
     spec TEXT NOT NULL,
     preset TEXT,
@@ -40,8 +41,12 @@ CREATE TABLE IF NOT EXISTS jobs (
     labels TEXT NOT NULL DEFAULT '{}'
 );
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_kind ON jobs (kind, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_kind_and_state ON jobs (kind, state, seq);
 CREATE INDEX IF NOT EXISTS jobs_by_tenant ON jobs (tenant, seq);
 CREATE INDEX IF NOT EXISTS jobs_by_tenant_and_state ON jobs (tenant, state, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_tenant_and_kind ON jobs (tenant, kind, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_tenant_kind_and_state ON jobs (tenant, kind, state, seq);
 CREATE INDEX IF NOT EXISTS jobs_by_name ON jobs (name, seq);
 CREATE INDEX IF NOT EXISTS jobs_by_creation ON jobs (created_at, seq);
 CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs (finished_at) WHERE finished_at IS NOT NULL;
@@ -90,6 +95,7 @@ CREATE TABLE IF NOT EXISTS leases (
 
 _UPGRADES: Final[dict[int, tuple[str, ...]]] = {
     2: (
+        "ALTER TABLE jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'training'",
         "ALTER TABLE jobs ADD COLUMN cancel_grace_seconds REAL",
         "ALTER TABLE jobs ADD COLUMN held TEXT",
         "ALTER TABLE jobs ADD COLUMN revision INTEGER NOT NULL DEFAULT 1",

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from services.presets.registry import resolve
+from services.spec.problems import parse_evaluation
 from services.stores.lifecycle import ACTIVE, COMMANDS, RESUMABLE, STATES, TRANSITIONS, allowed
 from services.stores.listing import JobFilter
 from services.stores.protocol import (
@@ -94,6 +95,31 @@ def test_a_job_is_created_once_under_an_id(store):
     assert len(store.list_jobs()[0]) == 1
     assert len(store.list_jobs(where=JobFilter(labels=labels))[0]) == 1
     assert [e.type for e in store.events(first.id)] == ["created", "state"]
+
+
+def evaluation():
+    return parse_evaluation(
+        {"model": {"path": "m"}, "benchmarks": [{"path": "q.jsonl"}]}
+    ).resolved()
+
+
+def test_training_jobs_and_evaluations_stand_apart(store, job):
+    made = store.create_job(evaluation(), None)
+    assert (job.kind, made.kind) == ("training", "evaluation")
+    assert job.id.startswith("job-")
+    assert made.id.startswith("eval-")
+    assert store.get_job(made.id).evaluation == evaluation()
+    assert [j.id for j in store.list_jobs()[0]] == [made.id, job.id]
+    for kind, only in (("training", job), ("evaluation", made)):
+        assert [j.id for j in store.list_jobs(where=JobFilter(kind=kind))[0]] == [only.id]
+        assert store.count_jobs(kind) == store.count_jobs(kind, tenant="default") == {"queued": 1}
+        assert store.count_jobs(kind, tenant="nobody") == {}
+    assert store.count_jobs() == {"queued": 2}
+    assert "evaluation" in store.events(made.id)[0].message
+    with pytest.raises(JobNotFound, match=f"/v1/evaluations/{made.id}"):
+        _ = store.get_job(made.id).training
+    with pytest.raises(JobNotFound, match=f"/v1/jobs/{job.id}"):
+        _ = store.get_job(job.id).evaluation
 
 
 # -- transitions ----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from services.presets.registry import resolve
 from services.stores.listing import JobFilter
 from services.stores.redis import RedisJobStore
 from services.stores.redis_address import RedisAddress
+from services.stores.redis_list import scopes_of
 from services.stores.sqlite import SqliteJobStore
 from services.stores.sqlite_listing import page
 from services.stores.sqlite_schema import connect
@@ -99,6 +100,10 @@ FILTERS = {
     "tenant": (None, {"tenant": "t0"}),
     "states": (["queued", "failed"], {}),
     "tenant and state": (["failed"], {"tenant": "t0"}),
+    "kind": (None, {"kind": "training"}),
+    "the rare kind": (None, {"kind": "evaluation"}),
+    "kind and state": (["failed"], {"kind": "training"}),
+    "tenant and kind": (None, {"tenant": "t0", "kind": "evaluation"}),
     "name": (None, {"name": "tiny-cpu"}),
     "label": (None, {"labels": {"n": "0"}}),
     "label nobody has": (None, {"labels": {"n": "none"}}),
@@ -111,6 +116,11 @@ def state_of(n):
     return "failed" if n % 50 == 0 else "succeeded"
 
 
+def kind_of(n):
+    """The oldest jobs are evaluations: a list of them must not walk over all others."""
+    return "evaluation" if n < 20 else "training"
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Connections to a small and a large file."""
@@ -121,9 +131,9 @@ def files(tmp_path_factory):
         db = connect(path)
         db.execute("BEGIN")
         db.executemany(
-            "INSERT INTO jobs (id, name, spec, state, attempt, created_at, updated_at, tenant)"
-            " VALUES (?, 'tiny-cpu', '{}', ?, 1, ?, 0, ?)",
-            [(f"job-{n}", state_of(n), n, f"t{n % 2}") for n in range(count)],
+            "INSERT INTO jobs (id, name, spec, state, attempt, created_at, updated_at, tenant,"
+            " kind) VALUES (?, 'tiny-cpu', '{}', ?, 1, ?, 0, ?, ?)",
+            [(f"job-{n}", state_of(n), n, f"t{n % 2}", kind_of(n)) for n in range(count)],
         )
         db.executemany(
             "INSERT INTO job_labels (key, value, seq) VALUES ('n', ?, ?)",
@@ -171,18 +181,18 @@ def servers(redis_server):
         def fill(client, count=count, prefix=calls.prefix, text=text):
             pipe = client.pipeline(transaction=False)
             for n in range(count):
-                key, state, tenant = f"job-{n}", state_of(n), f"t{n % 2}"
+                key, state, tenant, kind = f"job-{n}", state_of(n), f"t{n % 2}", kind_of(n)
                 pipe.hset(
                     f"{prefix}job:{key}",
                     mapping={
-                        **{"id": key, "seq": n + 1, "name": "tiny-cpu", "spec": text},
+                        **{"id": key, "seq": n + 1, "name": "tiny-cpu", "spec": text, "kind": kind},
                         **{"state": state, "attempt": 1, "revision": 1, "tenant": tenant},
                         **{"created_at": n, "updated_at": n, "labels": f'{{"n":"{n % 5}"}}'},
                     },
                 )
                 pipe.zadd(f"{prefix}created", {key: n})
                 for index in (
-                    *(f"all:{state}", f"tenant={tenant}:{state}"),
+                    *(f"{scope}:{state}" for scope in scopes_of(tenant, kind)),
                     *("name=tiny-cpu", f"label=n={n % 5}"),
                 ):
                     pipe.zadd(f"{prefix}index:{index}", {key: n + 1})
