@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from services.home import Home
+from services.stores.retention import Retention
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8420
@@ -28,6 +29,12 @@ class Settings:
     cancel_grace_seconds: float = 120.0
     """How long a driver may take to end itself after a cancel before its Ray job is stopped
     (``LACONIC_CANCEL_GRACE_SECONDS``)."""
+    heartbeat_overdue_seconds: float = 120.0
+    """A job whose driver was silent for this long is ``reconciling``, whatever Ray says of it
+    (``LACONIC_HEARTBEAT_OVERDUE_SECONDS``)."""
+    retention: Retention = field(default_factory=Retention)
+    """How much the store keeps (``LACONIC_KEEP_EVENTS``, ``LACONIC_KEEP_STEPS``,
+    ``LACONIC_KEEP_ENDED_DAYS``)."""
     poll_seconds: float = 0.5
     """Time between two looks of an event stream at the store."""
     stream_heartbeat_seconds: float = 15.0
@@ -55,6 +62,10 @@ class Settings:
             cancel_grace_seconds=_number(
                 "LACONIC_CANCEL_GRACE_SECONDS", cls.cancel_grace_seconds, 0
             ),
+            heartbeat_overdue_seconds=_number(
+                "LACONIC_HEARTBEAT_OVERDUE_SECONDS", cls.heartbeat_overdue_seconds, 10
+            ),
+            retention=Retention.from_environment(),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field, ValidationError
 
@@ -43,17 +43,16 @@ class Retention(Strict):
             ValueError: one of them is no number in its range; the message names it.
         """
         given = os.environ if environment is None else environment
-        values: dict[str, Any] = {}
-        for field, variable in _VARIABLES.items():
-            text = given.get(variable, "").strip()
-            if text:
-                values[field] = None if text == "all" else text
+        texts = {field: given.get(variable, "").strip() for field, variable in _VARIABLES.items()}
+        values = {field: text for field, text in texts.items() if text not in ("", "all")}
         try:
-            return cls.model_validate_strings(values)
+            found = cls.model_validate_strings(values)
+            return found.model_copy(update={f: None for f, text in texts.items() if text == "all"})
         except ValidationError as error:
             wrong = str(error.errors()[0]["loc"][0])
+            number = "number" if wrong == "ended_days" else "whole number"
             raise ValueError(
-                f"{_VARIABLES[wrong]} must be a number above 0, or all, not {values[wrong]!r}"
+                f"{_VARIABLES[wrong]} must be a {number} above 0, or all, not {values[wrong]!r}"
             ) from error
 
     def trim(self, store: JobStore, job_id: str) -> None:
