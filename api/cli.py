@@ -244,6 +244,14 @@ def cancel(job: JobId, url: Url = None) -> None:
 
 
 @app.command()
+def pause(job: JobId, url: Url = None) -> None:
+    """Free the workers of a job after the step it is in; resume goes on with it."""
+    with Client(url) as client:
+        state = client.pause(job)["state"]
+        out.print(f"{job} is paused" if state == "paused" else f"{job} was asked to pause")
+
+
+@app.command()
 def stage(
     job: JobId,
     to: Annotated[str, typer.Argument(help="next, or the name of a stage ahead.")],
@@ -257,7 +265,7 @@ def stage(
 
 @app.command()
 def resume(job: JobId, url: Url = None) -> None:
-    """Go on with an interrupted or failed job from its last checkpoint."""
+    """Go on with a paused, interrupted or failed job from its last checkpoint."""
     with Client(url) as client:
         out.print(f"{job} queued, attempt {client.resume(job)['attempt']}")
 

@@ -102,6 +102,9 @@ class Client:
     def cancel(self, job_id: str) -> dict[str, Any]:
         return self._json("POST", f"{_place(job_id)}/cancel")
 
+    def pause(self, job_id: str) -> dict[str, Any]:
+        return self._json("POST", f"{_place(job_id)}/pause")
+
     def resume(self, job_id: str) -> dict[str, Any]:
         return self._json("POST", f"{_place(job_id)}/resume")
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.client import is_evaluation
-from services.stores.lifecycle import ACTIVE
+from services.stores.lifecycle import ACTIVE, RESUMABLE
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _HISTORY: Final = 40
@@ -23,11 +23,17 @@ COLOURS: Final = {
     "queued": "yellow",
     "starting": "yellow",
     "running": "cyan",
+    "pausing": "yellow",
+    "paused": "blue",
+    "stopping": "yellow",
+    "reconciling": "yellow",
     "succeeded": "green",
     "failed": "red",
     "cancelled": "magenta",
     "interrupted": "yellow",
 }
+_EXPLAINED: Final = frozenset({"failed", "cancelled", "interrupted", "paused", "reconciling"})
+"""States whose cause says more than the progress."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ class ProgressView:
 
     def _now(self) -> RenderableType:
         progress = self.job.get("progress") or {}
-        if self.job["state"] in ("failed", "cancelled", "interrupted"):
+        if self.job["state"] in _EXPLAINED:
             return Text(str(self.job.get("cause") or ""), style="bold")
         if not progress:
             since = duration(time.time() - float(self.job["created_at"]))
@@ -232,7 +238,7 @@ def job_table(jobs: Iterable[Mapping[str, Any]]) -> Table:
     for job in jobs:
         progress = job.get("progress") or {}
         state = str(job["state"])
-        active = state in ("queued", "starting", "running")
+        active = state in ACTIVE
         left = progress.get("eta_seconds") if active else None
         done = ""
         if "total_steps" in progress:
@@ -257,7 +263,7 @@ def print_outcome(console: Console, job: Mapping[str, Any], *, hint: bool = True
     evaluation = is_evaluation(str(job["id"]))
     what = "evaluation" if evaluation else "job"
     console.print(Text(f"{what} {job['id']} {state}{cause}", style=colour))
-    if hint and state in ("interrupted", "failed"):
+    if hint and state in RESUMABLE:
         where = "its finished chunks" if evaluation else "its last checkpoint"
         console.print(f"go on from {where}: laconic resume {job['id']}")
     if hint and state == "succeeded" and not evaluation:

@@ -42,7 +42,22 @@ class CreateEvaluation(Strict):
     evaluation's ``spec``."""
 
 
-class ChangeStage(Strict):
+class Wish(Strict):
+    """What goes with something that is asked of a job."""
+
+    reason: str | None = Field(default=None, max_length=1000)
+    """Why; it stands in the job's event log."""
+
+
+class CancelJob(Wish):
+    """How a job shall end."""
+
+    grace_seconds: float | None = Field(default=None, ge=0, le=86_400)
+    """How long its driver may take before it is stopped by force; unset leaves it to the control
+    plane."""
+
+
+class ChangeStage(Wish):
     """Where the job shall go on."""
 
     to: str = Field(min_length=1)
@@ -57,7 +72,8 @@ class JobSummary(Strict):
     preset: str | None
     state: JobState
     cause: str | None
-    """Why the job is in this state; set for failed, cancelled and interrupted."""
+    """Why the job is in this state; set for failed, cancelled, interrupted, paused and
+    reconciling."""
     attempt: int
     created_at: float
     updated_at: float
@@ -116,6 +132,10 @@ class Event(Strict):
     level: EventLevel
     attempt: int | None
     data: dict[str, Any]
+    author: str | None
+    """Who asked for it; null is Laconic itself."""
+    reason: str | None
+    """Why, in the words of the author."""
 
     @classmethod
     def of(cls, record: EventRecord) -> Event:

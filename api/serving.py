@@ -21,7 +21,9 @@ from api.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
 from services.benchmarks.load import VARIABLE, data_folder
 from services.home import Home
 from services.stores.lifecycle import ACTIVE
+from services.stores.open import locate
 from services.stores.protocol import IllegalTransition, StaleAttempt
+from services.stores.redis_address import RedisAddress
 
 log = logging.getLogger("laconic.serving")
 
@@ -63,12 +65,15 @@ class ControlPlane:
 
     def __enter__(self) -> ControlPlane:
         self._home.create()
-        self._lock = lock_home(self._home)
+        has_ray = bool(os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_API_SERVER_ADDRESS"))
+        # Several control planes work side by side where they share both a store and Ray.
+        if not (has_ray and isinstance(locate(None, self._home), RedisAddress)):
+            self._lock = lock_home(self._home)
         if folder := data_folder():
             os.environ[VARIABLE] = str(folder.absolute())  # drivers run in another folder
         listener = self._listen()
         try:
-            if not (os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_API_SERVER_ADDRESS")):
+            if not has_ray:
                 self._cluster = LocalCluster()
                 self._cluster.start()
             self._serve(listener)

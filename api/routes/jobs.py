@@ -8,9 +8,18 @@ from fastapi import APIRouter, Query, Response
 
 from algorithms.schedule import names_ahead
 from api.dependencies import Context, Ctx
-from api.job_actions import cancel_job, refuse_when_closing, resume_job
+from api.job_actions import cancel_job, pause_job, refuse_when_closing, resume_job
 from api.problems import ApiProblem
-from api.schemas import ChangeStage, CreateJob, Job, JobPage, JobSummary, StageChange
+from api.schemas import (
+    CancelJob,
+    ChangeStage,
+    CreateJob,
+    Job,
+    JobPage,
+    JobSummary,
+    StageChange,
+    Wish,
+)
 from api.submission import submit
 from services.spec.problems import Problem
 from services.stores.lifecycle import ACTIVE, JobState
@@ -49,19 +58,35 @@ def get(job_id: str, context: Ctx) -> Job:
 
 
 @router.post("/{job_id}/cancel", status_code=202, response_model=Job, operation_id="cancelJob")
-def cancel(job_id: str, response: Response, context: Ctx) -> Job:
+def cancel(job_id: str, response: Response, context: Ctx, body: CancelJob | None = None) -> Job:
     """End a job for good. 200: it is cancelled. 202: its driver was asked to end itself."""
-    record = cancel_job(context, _training(context, job_id))
+    wish = body or CancelJob()
+    record = cancel_job(
+        context,
+        _training(context, job_id),
+        grace_seconds=wish.grace_seconds,
+        reason=wish.reason,
+    )
     if record.state == "cancelled":
         response.status_code = 200
     return Job.of(record)
 
 
+@router.post("/{job_id}/pause", status_code=202, response_model=Job, operation_id="pauseJob")
+def pause(job_id: str, response: Response, context: Ctx, body: Wish | None = None) -> Job:
+    """Free the workers of a job that shall go on later. 200: it is paused. 202: its driver finishes
+    the step it is in and leaves a checkpoint first."""
+    record = pause_job(context, _training(context, job_id), reason=(body or Wish()).reason)
+    if record.state == "paused":
+        response.status_code = 200
+    return Job.of(record)
+
+
 @router.post("/{job_id}/resume", status_code=202, response_model=Job, operation_id="resumeJob")
-def resume(job_id: str, context: Ctx) -> Job:
-    """Queue an interrupted or failed job again; it goes on from its last checkpoint."""
+def resume(job_id: str, context: Ctx, body: Wish | None = None) -> Job:
+    """Queue a paused, interrupted or failed job again; it goes on from its last checkpoint."""
     _training(context, job_id)
-    return Job.of(resume_job(context, job_id))
+    return Job.of(resume_job(context, job_id, reason=(body or Wish()).reason))
 
 
 @router.post(
@@ -82,7 +107,7 @@ def change_stage(job_id: str, body: ChangeStage, context: Ctx) -> StageChange:
         if (body.to == "next" and not ahead) or (body.to != "next" and body.to not in ahead):
             options = ["next", *ahead] if ahead else []
             raise IllegalTransition(job_id, record.state, f"go on with stage {body.to}", options)
-    command = context.store.send_command(job_id, "stage", {"to": body.to})
+    command = context.store.send_command(job_id, "stage", {"to": body.to}, reason=body.reason)
     return StageChange(to=body.to, command=command)
 
 
