@@ -49,6 +49,10 @@ class Generator:
             for g in groups
         ]
 
+    def thinkless_tokens(self, conversations: list[tuple[str, str]]) -> list[int]:
+        """Return the tokens of each ``(prompt, response)`` as Thinkless counts them."""
+        return self._engine.thinkless_tokens(conversations)
+
     def load_weights(self, version: int, ref: list[ray.ObjectRef[Bundle]], expected: str) -> str:
         """Load a published policy and confirm its checksum."""
         checksum = self._engine.load_weights(version, ray.get(ref[0], timeout=120), expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import traceback
 from collections.abc import Sequence
@@ -40,7 +41,8 @@ class LearnerLoop:
 
     def __init__(self, config: dict[str, Any]) -> None:
         make_reproducible()
-        keep_log("learner", dist.get_rank(), Path(config["logs"]))
+        os.environ |= config["logs"]
+        keep_log("learner", dist.get_rank())
         spec = LearnerSpec.model_validate(config["spec"])
         torch.set_num_threads(config["threads"])
         torch.manual_seed(config["seed"])

@@ -1,31 +1,22 @@
-"""What can be asked of a job, by the state it is in."""
+"""What can be asked of a job now."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 from algorithms.schedule import names_ahead
-from services.stores.lifecycle import ACTIVE, RESUMABLE
+from services.stores.lifecycle import Action
 from services.stores.protocol import JobRecord
-
-Action = Literal["cancel", "resume", "stage"]
 
 
 def actions_of(job: JobRecord) -> list[Action]:
-    """The verbs that would be taken now; the others are answered 409."""
-    found: list[Action] = []
-    if job.state in ACTIVE or job.state == "interrupted":
-        found.append("cancel")
-    if job.state in RESUMABLE:
-        found.append("resume")
-    if job.state in ACTIVE and stages_ahead(job):
-        found.append("stage")
-    return found
+    """The verbs that would be taken; the others are answered 409."""
+    if job.kind == "evaluation":
+        return [a for a in job.actions if a in ("cancel", "resume")]
+    return [a for a in job.actions if a != "stage" or stages_ahead(job)]
 
 
 def stages_ahead(job: JobRecord) -> list[str]:
-    """Names of the stages the job can be moved to, in order."""
+    """Names of the stages a training job can be moved to, in order."""
     progress = job.progress or {}
     cycle, index = int(progress.get("cycle", 1)), int(progress.get("stage_index", 0))
-    here = (cycle - 1) * len(job.spec.stages) + index
-    return list(names_ahead(job.spec.schedule, here))
+    here = (cycle - 1) * len(job.training.stages) + index
+    return list(names_ahead(job.training.schedule, here))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
@@ -21,6 +22,7 @@ from api.routes import (
     artifacts,
     audit,
     checkpoints,
+    evaluations,
     events,
     health,
     jobs,
@@ -40,12 +42,13 @@ from api.webhook_dispatch import WebhookDispatcher
 from services.control.secret import server_secret
 from services.control.stores import open_control
 from services.launcher import Launcher, RayJobLauncher
+from services.stores.open import leave_address, open_store
 from services.stores.protocol import JobStore
-from services.stores.sqlite import SqliteJobStore
 
 ROUTERS = (
-    *(jobs, plans, steering, events, metrics, logs, checkpoints, models, artifacts, report),
-    *(presets, webhooks, whoami, audit, health, prometheus),
+    *(jobs, plans, steering, evaluations, events, metrics, report),
+    *(logs, checkpoints, models, artifacts, presets),
+    *(webhooks, whoami, audit, health, prometheus),
 )
 
 
@@ -57,17 +60,22 @@ def create_app(
     Args:
         settings: where it keeps its things and how often it looks at them.
         launcher: what starts drivers; by default the Ray cluster of the settings.
-        store: by default the SQLite file in the home folder, created if there is none.
+        store: by default what ``LACONIC_STORE`` names, else the SQLite file in the home folder,
+            created if there is none.
 
     Raises:
         OSError: the home folder cannot be written.
+        BadStoreUrl: ``LACONIC_STORE`` cannot be read.
+        StoreUnavailable: the store cannot be opened or reached.
         UnknownLayout: a store was written by a newer version.
         SecretError: the secret of the control plane cannot be used.
     """
     home = settings.home.create()
+    if store is None and _is_this_machine(settings.ray_dashboard):
+        leave_address(None, home)
     context = Context(
         settings,
-        store or SqliteJobStore(home.database),
+        store or open_store(None, home),
         launcher or RayJobLauncher(settings.ray_dashboard, home.root),
         open_control(home.control_database),
         server_secret(home.secret),
@@ -76,7 +84,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        context.control.idempotency.recover()
+        if settings.alone:
+            context.control.idempotency.recover()
         reconciler = Reconciler(context)
         dispatcher = WebhookDispatcher(context)
         reconciler.start()
@@ -125,3 +134,9 @@ def routed(**options: Any) -> FastAPI:
 def _docs(request: Request) -> Response:
     policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
     return HTMLResponse(docs_page(request.app.openapi()), headers=policy)
+
+
+def _is_this_machine(address: str) -> bool:
+    """Whether an address is one of the loopback: then drivers run here, and read the home folder's
+    word on the store. Elsewhere the environment of their nodes must say it."""
+    return urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")

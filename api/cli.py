@@ -13,6 +13,7 @@ from rich.text import Text
 from api.client import ApiError, Unreachable
 from api.commands import (
     audit,
+    evaluations,
     files,
     jobs,
     keys,
@@ -33,7 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for group in (running, jobs, looking, results, studies):
+for group in (running, jobs, looking, evaluations, results, studies):
     app.add_typer(group.app)
 app.add_typer(files.checkpoints, name="checkpoints")
 app.add_typer(files.models, name="models")

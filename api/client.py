@@ -20,15 +20,26 @@ from api.transport import (
 )
 from services.stores.lifecycle import ACTIVE
 
-__all__ = ["DEFAULT_URL", "KEY_VARIABLE", "VARIABLE", "ApiError", "Client", "Unreachable"]
+__all__ = [
+    "DEFAULT_URL",
+    "KEY_VARIABLE",
+    "VARIABLE",
+    "ApiError",
+    "Client",
+    "Unreachable",
+    "is_evaluation",
+]
 
 _PATIENCE_SECONDS: Final = 60.0
 """How long a control plane may be out of reach while a job is waited for."""
 
 
 class Client:
-    """Verbs over HTTP; a context manager. Each may raise :class:`ApiError` and
-    :class:`Unreachable`; requests are sent again where that acts once."""
+    """Verbs over HTTP; a context manager. Verbs on a job take evaluations too.
+
+    Each may raise :class:`ApiError` and :class:`Unreachable`; requests are sent again where that
+    acts once.
+    """
 
     def __init__(self, url: str | None = None, key: str | None = None) -> None:
         """``url``, else ``LACONIC_URL``, else the default address of ``laconic serve``; ``key``,
@@ -64,6 +75,22 @@ class Client:
         """Tokens, time and memory of a job that is not created."""
         return self._http.json("POST", "/v1/jobs:estimate", json=dict(body))
 
+    def evaluate(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """Submit an evaluation; return it."""
+        return self._http.json("POST", "/v1/evaluations", json={"spec": dict(spec)})
+
+    def evaluations(self, limit: int = 20) -> dict[str, Any]:
+        """A page of evaluations, newest first."""
+        return self._http.json("GET", "/v1/evaluations", params={"limit": limit})
+
+    def result(self, job_id: str) -> dict[str, Any]:
+        """What ``evaluation.json`` holds."""
+        return self._http.json("GET", _job(job_id, "result"))
+
+    def responses(self, job_id: str, benchmark: str) -> Iterator[bytes]:
+        """The Parquet file with every response to a benchmark, in parts."""
+        return self._http.download(_job(job_id, f"responses/{quote(benchmark, safe='')}"))
+
     def jobs(
         self,
         limit: int = 20,
@@ -83,6 +110,9 @@ class Client:
 
     def cancel(self, job_id: str) -> dict[str, Any]:
         return self._http.json("POST", _job(job_id, "cancel"))
+
+    def pause(self, job_id: str) -> dict[str, Any]:
+        return self._http.json("POST", _job(job_id, "pause"))
 
     def resume(self, job_id: str) -> dict[str, Any]:
         return self._http.json("POST", _job(job_id, "resume"))
@@ -244,5 +274,11 @@ class Client:
         return self._http.json("POST", path)
 
 
+def is_evaluation(job_id: str) -> bool:
+    """Whether an id is that of an evaluation, not of a training job."""
+    return job_id.startswith("eval-")
+
+
 def _job(job_id: str, what: str = "") -> str:
-    return f"/v1/jobs/{quote(job_id, safe='')}" + (f"/{what}" if what else "")
+    place = "evaluations" if is_evaluation(job_id) else "jobs"
+    return f"/v1/{place}/{quote(job_id, safe='')}" + (f"/{what}" if what else "")

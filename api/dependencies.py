@@ -76,8 +76,8 @@ def principal_of(request: Request) -> Principal:
 Caller = Annotated[Principal, Depends(principal_of)]
 
 
-def visible_job(job_id: str, context: Ctx, caller: Caller) -> JobRecord:
-    """The job of the path, if it exists for whoever asks.
+def visible(job_id: str, context: Ctx, caller: Caller) -> JobRecord:
+    """The job of the path, of any kind, if it exists for whoever asks.
 
     Raises:
         JobNotFound: there is none, or it is another tenant's: the answer is the same.
@@ -88,7 +88,27 @@ def visible_job(job_id: str, context: Ctx, caller: Caller) -> JobRecord:
     return record
 
 
+VisibleOfAnyKind = Annotated[JobRecord, Depends(visible)]
+
+
+def visible_job(job_id: str, context: Ctx, caller: Caller) -> JobRecord:
+    """Likewise, a training job."""
+    record = visible(job_id, context, caller)
+    _ = record.training
+    return record
+
+
 VisibleJob = Annotated[JobRecord, Depends(visible_job)]
+
+
+def visible_evaluation(job_id: str, context: Ctx, caller: Caller) -> JobRecord:
+    """Likewise, an evaluation."""
+    record = visible(job_id, context, caller)
+    _ = record.evaluation
+    return record
+
+
+VisibleEvaluation = Annotated[JobRecord, Depends(visible_evaluation)]
 
 
 def reserved_suffix(request: Request) -> str | None:

@@ -23,7 +23,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from api.schemas import Event
 from services.stores.lifecycle import ACTIVE
-from services.stores.protocol import EventRecord, JobStore
+from services.stores.protocol import EventRecord, JobNotFound, JobStore
 
 log = logging.getLogger("laconic.feed")
 
@@ -52,6 +52,8 @@ class Topic:
     """Id of the newest event that was seen."""
     recent: deque[Encoded] = field(default_factory=lambda: deque(maxlen=_KEPT))
     """The newest events, up to ``head``."""
+    gone: bool = False
+    """Whether the job was removed."""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     followers: int = 0
 
@@ -111,20 +113,28 @@ class EventFeed:
             except Exception:
                 log.exception("the events of followed jobs cannot be read; the next try follows")
                 found = {}
-            more = any(len(events) == _BATCH for events in found.values())
+            more = any(events and len(events) == _BATCH for events in found.values())
             for job_id, topic in list(self._topics.items()):
                 events = found.get(job_id, [])
+                topic.gone = topic.gone or events is None
                 # Another topic of the same job may have begun meanwhile, at another place.
                 if events and topic.head == positions.get(job_id):
                     topic.recent.extend(events)
                     topic.head = events[-1].id
-                elif not self.closing.is_set():
+                elif not (topic.gone or self.closing.is_set()):
                     continue
                 async with topic.changed:
                     topic.changed.notify_all()
 
-    def _read_all(self, positions: dict[str, int]) -> dict[str, list[Encoded]]:
-        return {job_id: self._read(job_id, position) for job_id, position in positions.items()}
+    def _read_all(self, positions: dict[str, int]) -> dict[str, list[Encoded] | None]:
+        """The new events of each job; None where the job has been removed."""
+        found: dict[str, list[Encoded] | None] = {}
+        for job_id, position in positions.items():
+            try:
+                found[job_id] = self._read(job_id, position)
+            except JobNotFound:
+                found[job_id] = None
+        return found
 
 
 async def follow(
@@ -160,7 +170,7 @@ async def follow(
                 if not found:  # What was seen has left the log since.
                     yield reader.skip_to(topic.head)
                 continue
-            if reader.ended:
+            if reader.ended or topic.gone:
                 return
             if not await _changed(feed, topic, reader.position, heartbeat):
                 yield KEEPALIVE_COMMENT
@@ -209,7 +219,7 @@ async def _changed(feed: EventFeed, topic: Topic, position: int, patience: float
     """Wait for events behind a position; False when none came in time."""
 
     def is_news() -> bool:
-        return topic.head > position or feed.closing.is_set()
+        return topic.head > position or topic.gone or feed.closing.is_set()
 
     try:
         async with asyncio.timeout(patience), topic.changed:

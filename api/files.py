@@ -30,13 +30,16 @@ FILE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def file_response(request: Request, path: Path, sha256: str | None = None) -> FileResponse:
+def file_response(
+    request: Request, path: Path, sha256: str | None = None, media_type: str | None = None
+) -> FileResponse:
     """Answer with a file, or with the range the request names.
 
     Args:
         request: whose ``Range`` header counts.
         path: of a file there is.
         sha256: its digest, which becomes its ETag.
+        media_type: else by the file's ending.
 
     Raises:
         ApiProblem: 400 for a range that is none or several, 416 for one outside the file.
@@ -51,7 +54,7 @@ def file_response(request: Request, path: Path, sha256: str | None = None) -> Fi
         headers["ETag"] = f'"{sha256}"'
     return FileResponse(
         path,
-        media_type=shown or "application/octet-stream",
+        media_type=media_type or shown or "application/octet-stream",
         filename=path.name,
         content_disposition_type="inline" if shown else "attachment",
         headers=headers,

@@ -15,6 +15,7 @@ _TIME: Final = 1_764_000_000.0
 def _job(**changes: Any) -> JobRecord:
     values: dict[str, Any] = {
         "id": _ID,
+        "kind": "training",
         "name": "tiny-cpu",
         "spec": resolve("tiny-cpu"),
         "preset": "tiny-cpu",
@@ -83,6 +84,24 @@ REQUESTS: Final[dict[str, Any]] = {
             "value": {"preset": "tiny-cpu", "mean_response_tokens": 60},
         }
     },
+    "createEvaluation": {
+        "benchmark": {
+            "summary": "What a job has made, on questions of one's own",
+            "value": {
+                "spec": {
+                    "model": {"path": f"job:{_ID}/exploration"},
+                    "benchmarks": [{"path": "/data/questions.jsonl"}],
+                }
+            },
+        }
+    },
+    "cancelJob": {
+        "reason": {
+            "summary": "At once, and why",
+            "value": {"reason": "wrong data", "grace_seconds": 10},
+        }
+    },
+    "pauseJob": {"reason": {"summary": "Why", "value": {"reason": "the cluster is needed"}}},
     "changeStage": {"next": {"summary": "The stage that follows", "value": {"to": "next"}}},
     "promoteModel": {
         "checkpoint": {
@@ -131,6 +150,7 @@ def _link(operation: str, description: str, **parameters: str) -> dict[str, Any]
 _OF_JOB: Final = {
     "job": _link("getJob", "Look at it.", job_id="$response.body#/id"),
     "cancel": _link("cancelJob", "End it.", job_id="$response.body#/id"),
+    "pause": _link("pauseJob", "Free its workers.", job_id="$response.body#/id"),
     "resume": _link("resumeJob", "Go on with it.", job_id="$response.body#/id"),
     "events": _link("getEvents", "Its log.", job_id="$response.body#/id"),
     "metrics": _link("getMetrics", "Its figures.", job_id="$response.body#/id"),
@@ -139,7 +159,13 @@ _OF_JOB: Final = {
 LINKS: Final[dict[str, Any]] = {
     "createJob": _OF_JOB,
     "cancelJob": {"job": _OF_JOB["job"]},
+    "pauseJob": {"job": _OF_JOB["job"], "resume": _OF_JOB["resume"]},
     "resumeJob": {"job": _OF_JOB["job"], "cancel": _OF_JOB["cancel"]},
+    "createEvaluation": {
+        "evaluation": _link("getEvaluation", "Look at it.", job_id="$response.body#/id"),
+        "cancel": _link("cancelEvaluation", "End it.", job_id="$response.body#/id"),
+        "result": _link("getEvaluationResult", "What came out.", job_id="$response.body#/id"),
+    },
     "createWebhook": {
         "webhook": _link("getWebhook", "Look at it.", webhook_id="$response.body#/id"),
         "delete": _link("deleteWebhook", "Take it away.", webhook_id="$response.body#/id"),

@@ -23,6 +23,7 @@ from services.stores.protocol import (
     IllegalTransition,
     JobNotFound,
     StaleAttempt,
+    StoreUnavailable,
 )
 
 log = logging.getLogger("laconic.api")
@@ -98,9 +99,9 @@ def translate(error: Exception) -> ApiProblem | None:
     elif isinstance(error, UnknownPreset):
         problems = [Problem("/preset", str(error))]
         problem = ApiProblem(422, "unknown_preset", str(error), errors=problems)
-    elif isinstance(error, sqlite3.Error):
-        log.error("the job store failed: %s", error)
-        detail = "the job store does not answer; try again later"
+    elif isinstance(error, sqlite3.Error | StoreUnavailable):
+        log.error("a store failed: %s", error)
+        detail = "the store does not answer; try again later"
         problem = ApiProblem(503, "store_unavailable", detail, headers={"Retry-After": "5"})
     return problem
 
@@ -127,10 +128,11 @@ def install(app: FastAPI) -> None:
         ApiProblem,
         BadCursor,
         ChangedMeanwhile,
-        JobNotFound,
         IllegalTransition,
-        StaleAttempt,
+        JobNotFound,
         SpecError,
+        StaleAttempt,
+        StoreUnavailable,
         UnknownPreset,
         sqlite3.Error,
     ):

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from algorithms.strict import Strict
-from api.actions import Action, actions_of
+from api.actions import actions_of
+from services.spec.evaluation_job import EvaluationJobSpec
 from services.spec.job import JobSpec
-from services.stores.lifecycle import JobState
+from services.stores.lifecycle import Action, JobState
 from services.stores.protocol import EventLevel, EventRecord, JobRecord
 
 LabelKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/-]{0,62}$")]
@@ -48,7 +49,32 @@ class EstimateJob(CreateJob):
     """Mean length of a response over the whole run, where it has been measured."""
 
 
-class ChangeStage(Strict):
+class CreateEvaluation(Strict):
+    """An evaluation to be made."""
+
+    spec: dict[str, Any]
+    """``{"model": {"path": ...}, "benchmarks": [{"path": ...}]}`` and more; see the schema of an
+    evaluation's ``spec``."""
+    labels: Labels = Field(default_factory=dict)
+    """What to file the evaluation under."""
+
+
+class Wish(Strict):
+    """What goes with something that is asked of a job."""
+
+    reason: str | None = Field(default=None, max_length=1000)
+    """Why; it stands in the job's event log."""
+
+
+class CancelJob(Wish):
+    """How a job shall end."""
+
+    grace_seconds: float | None = Field(default=None, ge=0, le=86_400)
+    """How long its driver may take before it is stopped by force; unset leaves it to the control
+    plane."""
+
+
+class ChangeStage(Wish):
     """Where the job shall go on."""
 
     to: str = Field(min_length=1)
@@ -63,7 +89,8 @@ class JobSummary(Strict):
     preset: str | None
     state: JobState
     cause: str | None
-    """Why the job is in this state; set for failed, cancelled and interrupted."""
+    """Why the job is in this state; set for failed, cancelled, interrupted, paused and
+    reconciling."""
     attempt: int
     created_at: float
     updated_at: float
@@ -96,13 +123,25 @@ class Job(JobSummary):
         return cls(**_fields(record, cls))
 
 
+class Evaluation(JobSummary):
+    """An evaluation with its resolved specification. Its ``progress`` has ``benchmark``,
+    ``questions_done``, ``questions_total``, ``responses_done``, the running ``accuracy`` of the
+    benchmark, ``tokens_per_second``, ``eta_seconds`` and ``phase``."""
+
+    spec: EvaluationJobSpec
+
+    @classmethod
+    def of(cls, record: JobRecord) -> Evaluation:
+        return cls(**_fields(record, cls))
+
+
 def _fields(record: JobRecord, model: type[JobSummary]) -> dict[str, Any]:
     kept = {name: getattr(record, name) for name in model.model_fields if name != "actions"}
     return {**kept, "actions": actions_of(record)}
 
 
 class JobPage(Strict):
-    """Jobs, newest first."""
+    """Jobs or evaluations, newest first."""
 
     data: list[JobSummary]
     has_more: bool
@@ -121,6 +160,10 @@ class Event(Strict):
     level: EventLevel
     attempt: int | None
     data: dict[str, Any]
+    author: str | None
+    """Who asked for it; null is Laconic itself."""
+    reason: str | None
+    """Why, in the words of the author."""
 
     @classmethod
     def of(cls, record: EventRecord) -> Event:

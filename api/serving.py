@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import IO, Final
 
 import uvicorn
@@ -20,10 +21,13 @@ from api.cluster import LocalCluster
 from api.dependencies import Context
 from api.http_protocol import server_config
 from api.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
+from services.benchmarks.load import VARIABLE, data_folder
 from services.control.stores import open_control
 from services.home import Home
 from services.stores.lifecycle import ACTIVE
+from services.stores.open import locate
 from services.stores.protocol import IllegalTransition, StaleAttempt
+from services.stores.redis_address import RedisAddress
 
 log = logging.getLogger("laconic.serving")
 
@@ -71,15 +75,16 @@ class ControlPlane:
 
     def __enter__(self) -> ControlPlane:
         self._home.create()
-        self._lock = lock_home(self._home)
-        try:
-            refuse_open_door(self._home, self._host)
-        except BaseException:
-            self.close()
-            raise
+        refuse_open_door(self._home, self._host)
+        has_ray = bool(os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_API_SERVER_ADDRESS"))
+        # Several control planes work side by side where they share both a store and Ray.
+        if not (has_ray and isinstance(locate(None, self._home), RedisAddress)):
+            self._lock = lock_home(self._home)
+        if folder := data_folder():
+            os.environ[VARIABLE] = str(folder.absolute())  # drivers run in another folder
         listener = self._listen()
         try:
-            if not (os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_API_SERVER_ADDRESS")):
+            if not has_ray:
                 self._cluster = LocalCluster()
                 self._cluster.start()
             self._serve(listener)
@@ -174,7 +179,9 @@ class ControlPlane:
 
     def _serve(self, listener: socket.socket) -> None:
         dashboard = self._cluster.dashboard if self._cluster else None
-        settings = Settings.from_environment(self._home, dashboard)
+        settings = replace(
+            Settings.from_environment(self._home, dashboard), alone=self._lock is not None
+        )
         app = create_app(settings)
         self._context = app.state.context
         config = server_config(

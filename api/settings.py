@@ -10,6 +10,7 @@ from typing import Final
 from api.limits import Limits
 from services.control.webhook_target import Network, networks
 from services.home import Home
+from services.stores.retention import Retention
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8420
@@ -31,12 +32,20 @@ class Settings:
     cancel_grace_seconds: float = 120.0
     """How long a driver may take to end itself after a cancel before its Ray job is stopped
     (``LACONIC_CANCEL_GRACE_SECONDS``)."""
+    heartbeat_overdue_seconds: float = 120.0
+    """A job whose driver was silent for this long is ``reconciling``, whatever Ray says of it
+    (``LACONIC_HEARTBEAT_OVERDUE_SECONDS``)."""
+    retention: Retention = field(default_factory=Retention)
+    """How much the store keeps (``LACONIC_KEEP_EVENTS``, ``LACONIC_KEEP_STEPS``,
+    ``LACONIC_KEEP_ENDED_DAYS``)."""
     poll_seconds: float = 0.5
     """Time between two looks of an event stream at the store."""
     stream_heartbeat_seconds: float = 15.0
     """A comment is sent on an event stream that was silent for this long."""
     metrics_retention_seconds: float = 600.0
     """How long ``/metrics`` still shows the series of a job that has ended."""
+    alone: bool = True
+    """Whether no other control plane serves the home folder."""
     limits: Limits = field(default_factory=Limits)
     roots: tuple[Path, ...] | None = None
     """Folders that models and data sets may lie in (``LACONIC_ROOTS``, separated as ``PATH`` is).
@@ -72,6 +81,10 @@ class Settings:
             roots=_roots(),
             allowed_hosts=frozenset(_names("LACONIC_ALLOWED_HOSTS")),
             webhook_networks=_networks(),
+            heartbeat_overdue_seconds=_number(
+                "LACONIC_HEARTBEAT_OVERDUE_SECONDS", cls.heartbeat_overdue_seconds, 10
+            ),
+            retention=Retention.from_environment(),
         )
 
 

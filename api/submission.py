@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from api.dependencies import Context
-from api.problems import ApiProblem
 from api.schemas import CreateJob
-from api.usage import usage_of
-from services.builtin import PREFIX
+from api.usage import refuse_over_quota
+from services.builtin import is_name
 from services.control.principal import Principal
-from services.control.quotas import objection, workers_of
 from services.presets.registry import resolve
 from services.spec.job import JobSpec
 from services.spec.locations import location_problems
@@ -38,7 +36,12 @@ def submit(context: Context, caller: Principal, body: CreateJob, job_id: str | N
     with context.creating:
         refuse_over_quota(context, caller.tenant, spec)
         record = context.store.create_job(
-            spec, body.preset, job_id=job_id, tenant=caller.tenant, labels=body.labels
+            spec,
+            body.preset,
+            job_id=job_id,
+            tenant=caller.tenant,
+            labels=body.labels,
+            author=caller.actor,
         )
     context.wake.set()
     return record
@@ -57,26 +60,11 @@ def checked_spec(context: Context, caller: Principal, body: CreateJob) -> JobSpe
         spec = parse_spec(body.spec)
     spec = with_absolute_paths(spec)
     # First where it may look at all: what lies elsewhere must not be probed.
-    roots = context.settings.roots
-    if roots is not None:
-        roots = (*roots, context.settings.home.promoted(caller.tenant))
-    if problems := location_problems(spec, roots):
+    if problems := location_problems(spec, roots_of(context, caller)):
         raise SpecError(problems)
     if problems := find_problems(spec, context.launcher.cluster_size()):
         raise SpecError(problems)
     return spec
-
-
-def refuse_over_quota(context: Context, tenant: str, spec: JobSpec) -> None:
-    """Refuse a job that would be one too many.
-
-    Raises:
-        ApiProblem: 403, with what is too much and the remedy.
-    """
-    quota = context.control.quotas.quota(tenant) or context.settings.limits.quota
-    usage = usage_of(context, tenant, quota)
-    if (wrong := objection(quota, usage, workers_of(spec))) is not None:
-        raise ApiProblem(403, "quota_exceeded", f"tenant {tenant}: {wrong}")
 
 
 def with_absolute_paths(spec: JobSpec) -> JobSpec:
@@ -92,4 +80,10 @@ def with_absolute_paths(spec: JobSpec) -> JobSpec:
 
 
 def _absolute(path: str) -> str:
-    return path if path.startswith(PREFIX) else str(Path(path).expanduser().absolute())
+    return path if is_name(path) else str(Path(path).expanduser().absolute())
+
+
+def roots_of(context: Context, caller: Principal) -> tuple[Path, ...] | None:
+    """Folders a tenant's jobs may read from; None is the whole machine."""
+    roots = context.settings.roots
+    return None if roots is None else (*roots, context.settings.home.promoted(caller.tenant))

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from api.dependencies import Context
-from services.control.quotas import Quota, Usage, workers_of
+from api.problems import ApiProblem
+from services.control.quotas import Quota, Usage, objection, workers_of
+from services.spec.kind import Spec
 from services.stores.lifecycle import ACTIVE, JobState
 from services.stores.listing import JobFilter
 from services.stores.protocol import JobRecord
@@ -29,6 +31,18 @@ def usage_of(context: Context, tenant: str, quota: Quota) -> Usage:
             jobs, workers = jobs + 1, workers + workers_of(job.spec)
     size = 0 if quota.storage_bytes is None else storage_of(context, tenant)
     return Usage(jobs, workers, size)
+
+
+def refuse_over_quota(context: Context, tenant: str, spec: Spec) -> None:
+    """Refuse a job that would be one too many.
+
+    Raises:
+        ApiProblem: 403, with what is too much and the remedy.
+    """
+    quota = context.control.quotas.quota(tenant) or context.settings.limits.quota
+    usage = usage_of(context, tenant, quota)
+    if (wrong := objection(quota, usage, workers_of(spec))) is not None:
+        raise ApiProblem(403, "quota_exceeded", f"tenant {tenant}: {wrong}")
 
 
 def storage_of(context: Context, tenant: str) -> int:

@@ -48,6 +48,12 @@ class Home:
         return self.root / "control-plane.key"
 
     @property
+    def store(self) -> Path:
+        """The URL of the job store, where that is not :attr:`database`: for the drivers of this
+        machine, and nobody else's eyes."""
+        return self.root / "store.url"
+
+    @property
     def lock(self) -> Path:
         """Held by the control plane that serves this folder."""
         return self.root / "control-plane.lock"
@@ -78,6 +84,11 @@ class JobFolder:
         """``base``, the label of a stage (its name, from the second cycle on with the cycle's
         number), or that with ``.midway`` for the newest one within the stage."""
         return self.evaluations / f"{label}.json"
+
+    @property
+    def result(self) -> Path:
+        """What an evaluation of its own leaves (``services/evaluation/result_folder.py``)."""
+        return self.root / "result"
 
     @property
     def models(self) -> Path:

@@ -19,6 +19,11 @@ def log_file(folder: Path, role: str, rank: int) -> Path:
     return folder / f"{role}-{rank}.log"
 
 
+def log_variables() -> dict[str, str]:
+    """What a worker needs in its environment to keep its log where this process does."""
+    return {VARIABLE: os.environ[VARIABLE]} if VARIABLE in os.environ else {}
+
+
 def keep_log(role: str, rank: int, folder: Path | None = None) -> None:
     """Have this process write its log to its file, and its stack where it is killed by a fault of
     its own.
@@ -31,6 +36,7 @@ def keep_log(role: str, rank: int, folder: Path | None = None) -> None:
     chosen = folder or (Path(os.environ[VARIABLE]) if VARIABLE in os.environ else None)
     if chosen is None:
         return
+    os.environ[VARIABLE] = str(chosen)  # for the workers this process starts
     chosen.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(log_file(chosen, role, rank), encoding="utf-8")
     handler.setFormatter(logging.Formatter(_FORMAT))

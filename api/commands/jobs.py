@@ -11,7 +11,8 @@ from rich.text import Text
 from api.client import Client
 from api.commands.options import AsJson, JobId, Url, out
 from api.overrides import BadInput, parse_settings, read_spec
-from api.progress_view import job_table, print_outcome
+from api.progress_view import ProgressView, job_table, print_outcome
+from api.watching import view_of
 from api.watching import watch as watch_job
 from services.stores.lifecycle import ACTIVE
 
@@ -88,17 +89,17 @@ def status(
             page = client.jobs(states=state or [], labels=_labels(label))
             if as_json:
                 print(json.dumps(page))
-            else:
-                out.print(job_table(page["data"]) if page["data"] else "no jobs yet")
+                return
+            newest = [*page["data"], *([] if state or label else client.evaluations()["data"])]
+            out.print(job_table(newest) if newest else "no jobs yet")
             return
         found = client.job(job)
         if as_json:
             print(json.dumps(found))
             return
-        from api.progress_view import ProgressView
-
-        view = ProgressView(found)
-        view.see_metrics(client.metrics(job))
+        view = view_of(found)
+        if isinstance(view, ProgressView):
+            view.see_metrics(client.metrics(job))
         for event in client.events(job, limit=1000):
             view.see_event(event)
         out.print(view)
@@ -131,6 +132,14 @@ def cancel(job: JobId, url: Url = None) -> None:
 
 
 @app.command()
+def pause(job: JobId, url: Url = None) -> None:
+    """Free the workers of a job after the step it is in; resume goes on with it."""
+    with Client(url) as client:
+        state = client.pause(job)["state"]
+        out.print(f"{job} is paused" if state == "paused" else f"{job} was asked to pause")
+
+
+@app.command()
 def stage(
     job: JobId,
     to: Annotated[str, typer.Argument(help="next, or the name of a stage ahead.")],
@@ -144,7 +153,7 @@ def stage(
 
 @app.command()
 def resume(job: JobId, url: Url = None) -> None:
-    """Go on with an interrupted or failed job from its last checkpoint."""
+    """Go on with a paused, interrupted or failed job from its last checkpoint."""
     with Client(url) as client:
         out.print(f"{job} queued, attempt {client.resume(job)['attempt']}")
 

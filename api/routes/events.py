@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse
 
-from api.dependencies import Caller, Context, Ctx, VisibleJob
+from api.dependencies import Caller, Context, Ctx, VisibleOfAnyKind
 from api.event_feed import follow
 from api.gate import client_address
 from api.operation import Operation, needs
@@ -17,21 +17,30 @@ from api.problems import ApiProblem
 from api.schemas import Event, EventPage
 from services.stores.lifecycle import ACTIVE
 
-router = APIRouter(prefix="/v1/jobs", tags=["events"], route_class=Operation)
+router = APIRouter(prefix="/v1", tags=["events"], route_class=Operation)
+
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    204: {"description": "Stream only: the job has ended and every event was delivered."},
+}
 
 
 @router.get(
-    "/{job_id}/events",
+    "/jobs/{job_id}/events",
     response_model=EventPage,
     operation_id="getEvents",
     openapi_extra=needs("jobs:read"),
-    responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
-        204: {"description": "Stream only: the job has ended and every event was delivered."},
-    },
+    responses=_ANSWERS,
+)
+@router.get(
+    "/evaluations/{job_id}/events",
+    response_model=EventPage,
+    operation_id="getEvaluationEvents",
+    openapi_extra=needs("jobs:read"),
+    responses=_ANSWERS,
 )
 async def events(
-    job: VisibleJob,
+    job: VisibleOfAnyKind,
     request: Request,
     context: Ctx,
     caller: Caller,

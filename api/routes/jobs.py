@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from api.dependencies import Caller, Ctx, Reserved, VisibleJob
 from api.etag import etag_of, is_unchanged
+from api.job_listing import labels_of, listed
 from api.operation import Operation, needs
-from api.problems import ApiProblem
-from api.schemas import CreateJob, Job, JobPage, JobSummary
+from api.schemas import CreateJob, Job, JobPage
 from api.submission import submit
-from services.control.cursor import BadCursor, seal, unseal
 from services.stores.lifecycle import JobState
 from services.stores.listing import JobFilter
-from services.stores.protocol import JobNotFound
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=Operation)
-
-_LABEL: Final = re.compile(r"label\[([a-z0-9][a-z0-9._/-]{0,62})\]")
-_MOST_LABELS: Final = 16
 
 
 @router.post(
@@ -69,37 +63,15 @@ def list_jobs(
 ) -> JobPage:
     """Jobs, newest first. ``label[KEY]=VALUE`` shows those that have the label."""
     where = JobFilter(
+        kind="training",
         tenant=None if caller.is_admin else caller.tenant,
         name=name,
         stage=stage,
-        labels=_labels(request),
+        labels=labels_of(request),
         created_after=created_after,
         created_before=created_before,
     )
-    listing = {**vars(where), "states": sorted(state or [])}
-    position = None if after is None else unseal(context.secret, after, listing)
-    try:
-        records, cursor = context.store.list_jobs(limit, position, state, where)
-    except JobNotFound as error:
-        raise BadCursor from error
-    return JobPage(
-        data=[JobSummary.of(r) for r in records],
-        has_more=cursor is not None,
-        next_cursor=None if cursor is None else seal(context.secret, cursor, listing),
-    )
-
-
-def _labels(request: Request) -> dict[str, str]:
-    found: dict[str, Any] = {}
-    for name, value in request.query_params.multi_items():
-        if not name.startswith("label["):
-            continue
-        match = _LABEL.fullmatch(name)
-        if match is None or match[1] in found or len(found) >= _MOST_LABELS:
-            detail = f"{name[:80]!r}: write label[KEY]=VALUE, each key once, at most {_MOST_LABELS}"
-            raise ApiProblem(400, "bad_label", detail)
-        found[match[1]] = value
-    return found
+    return listed(context, limit, after, state, where)
 
 
 @router.get(

@@ -8,7 +8,8 @@ from algorithms.strict import Strict
 from api.dependencies import Caller, Context, Ctx
 from api.operation import Operation, needs
 from api.schemas import CreateJob, EstimateJob, ProblemDetail
-from api.submission import checked_spec, refuse_over_quota
+from api.submission import checked_spec
+from api.usage import refuse_over_quota
 from services.builtin import resolve_path
 from services.datasets import load_questions
 from services.estimate.assumptions import DEFAULT

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from services.spec.job import JobSpec
+from services.spec.kind import Spec
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,10 @@ class QuotaStore(Protocol):
     def quotas(self) -> dict[str, Quota]: ...
 
 
-def workers_of(spec: JobSpec) -> int:
+def workers_of(spec: Spec) -> int:
     """Processes that work for a job of this specification."""
-    return spec.generator.workers + spec.learner.workers + spec.verifier.workers
+    learners = spec.learner.workers if isinstance(spec, JobSpec) else 0
+    return spec.generator.workers + learners + spec.verifier.workers
 
 
 def objection(quota: Quota, usage: Usage, workers: int) -> str | None:

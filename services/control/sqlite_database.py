@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from services.stores.sqlite_schema import UnknownLayout, connect, enter_wal
+from services.stores.layout import UnknownLayout
+from services.stores.sqlite_schema import connect, enter_wal
 
 VERSION: Final = 1
 """Layout of the tables, kept in ``PRAGMA user_version``."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from services.spec.kind import JobKind
+
 
 @dataclass(frozen=True)
 class JobFilter:
     """Narrows a listing of jobs; a field that is not set does not."""
 
+    kind: JobKind | None = None
     tenant: str | None = None
     name: str | None = None
     stage: str | None = None

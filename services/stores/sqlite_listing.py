@@ -60,7 +60,7 @@ def _conditions(before: int, where: JobFilter) -> tuple[str, list[str], list[Any
             "EXISTS (SELECT 1 FROM job_labels o WHERE o.key = ? AND o.value = ? AND o.seq = j.seq)"
         )
         values += [key, value]
-    for column, wanted in (("tenant", where.tenant), ("name", where.name)):
+    for column, wanted in (("kind", where.kind), ("tenant", where.tenant), ("name", where.name)):
         if wanted is not None:
             conditions.append(f"j.{column} = ?")
             values.append(wanted)

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from services.stores.layout import UnknownLayout
+
 VERSION: Final = 2
 """Layout of the tables, kept in ``PRAGMA user_version``."""
 
@@ -17,6 +19,7 @@ _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS jobs (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL DEFAULT 'training',
     name TEXT NOT NULL,
     spec TEXT NOT NULL,
     preset TEXT,
@@ -31,15 +34,22 @@ CREATE TABLE IF NOT EXISTS jobs (
     progress TEXT,
     ray_submission_id TEXT,
     cancel_requested_at REAL,
+    cancel_grace_seconds REAL,
+    held TEXT,
+    revision INTEGER NOT NULL DEFAULT 1,
     tenant TEXT NOT NULL DEFAULT 'default',
-    labels TEXT NOT NULL DEFAULT '{}',
-    revision INTEGER NOT NULL DEFAULT 1
+    labels TEXT NOT NULL DEFAULT '{}'
 );
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_kind ON jobs (kind, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_kind_and_state ON jobs (kind, state, seq);
 CREATE INDEX IF NOT EXISTS jobs_by_tenant ON jobs (tenant, seq);
 CREATE INDEX IF NOT EXISTS jobs_by_tenant_and_state ON jobs (tenant, state, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_tenant_and_kind ON jobs (tenant, kind, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_tenant_kind_and_state ON jobs (tenant, kind, state, seq);
 CREATE INDEX IF NOT EXISTS jobs_by_name ON jobs (name, seq);
 CREATE INDEX IF NOT EXISTS jobs_by_creation ON jobs (created_at, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS job_labels (
     key TEXT NOT NULL,
     value TEXT NOT NULL,
@@ -55,6 +65,8 @@ CREATE TABLE IF NOT EXISTS events (
     level TEXT NOT NULL,
     attempt INTEGER,
     data TEXT NOT NULL,
+    author TEXT,
+    reason TEXT,
     PRIMARY KEY (job_id, id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS metrics (
@@ -69,23 +81,33 @@ CREATE TABLE IF NOT EXISTS commands (
     job_id TEXT NOT NULL,
     kind TEXT NOT NULL,
     data TEXT NOT NULL,
+    author TEXT,
+    reason TEXT,
     taken_by INTEGER
 );
 CREATE INDEX IF NOT EXISTS commands_waiting ON commands (job_id, id) WHERE taken_by IS NULL;
+CREATE TABLE IF NOT EXISTS leases (
+    name TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    until REAL NOT NULL
+);
 """
 
-_SINCE: Final[dict[int, tuple[str, ...]]] = {
+_UPGRADES: Final[dict[int, tuple[str, ...]]] = {
     2: (
+        "ALTER TABLE jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'training'",
+        "ALTER TABLE jobs ADD COLUMN cancel_grace_seconds REAL",
+        "ALTER TABLE jobs ADD COLUMN held TEXT",
+        "ALTER TABLE jobs ADD COLUMN revision INTEGER NOT NULL DEFAULT 1",
         "ALTER TABLE jobs ADD COLUMN tenant TEXT NOT NULL DEFAULT 'default'",
         "ALTER TABLE jobs ADD COLUMN labels TEXT NOT NULL DEFAULT '{}'",
-        "ALTER TABLE jobs ADD COLUMN revision INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE events ADD COLUMN author TEXT",
+        "ALTER TABLE events ADD COLUMN reason TEXT",
+        "ALTER TABLE commands ADD COLUMN author TEXT",
+        "ALTER TABLE commands ADD COLUMN reason TEXT",
     ),
 }
-"""What brings a database to each layout from the one before."""
-
-
-class UnknownLayout(RuntimeError):
-    """The database was written by a newer version of Laconic."""
+"""What turns the tables of the layout before into those of each layout; new tables need nothing."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -100,7 +122,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def prepare(path: Path) -> None:
-    """Create the database, or check that it is one this version can read.
+    """Create the database, or check that it is one this version can read, and upgrade it.
 
     Raises:
         UnknownLayout: a newer version wrote it.
@@ -120,7 +142,7 @@ def prepare(path: Path) -> None:
             )
         if found:
             for layout in range(found + 1, VERSION + 1):
-                for statement in _SINCE[layout]:
+                for statement in _UPGRADES[layout]:
                     connection.execute(statement)
         for statement in _TABLES.split(";"):
             if statement.strip():

@@ -38,6 +38,7 @@ class RecordingLauncher:
 
     def __init__(self) -> None:
         self.submitted: list[str] = []
+        self.kinds: list[str] = []
         self.stopped: list[str] = []
         self.shown: dict[str, Observation] = {}
         self.refuses: str | None = None
@@ -50,11 +51,12 @@ class RecordingLauncher:
             raise self.size_error
         return self.size
 
-    def submit(self, job_id, attempt):
+    def submit(self, job_id, attempt, kind):
         if self.refuses:
             raise LaunchError(self.refuses)
         name = submission_id(job_id, attempt)
         self.submitted.append(name)
+        self.kinds.append(kind)
         self.shown[name] = Observation("running")
         return name
 

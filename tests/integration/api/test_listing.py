@@ -93,10 +93,10 @@ def test_every_operation_refuses_unknown_parameters(plane):
 
 def test_what_can_be_asked_of_a_job_is_said(plane):
     job = plane.running(stage_index=0)
-    assert plane.http.get(f"/v1/jobs/{job}").json()["actions"] == ["cancel", "stage"]
+    assert plane.http.get(f"/v1/jobs/{job}").json()["actions"] == ["pause", "cancel", "stage"]
     plane.store.heartbeat(job, 1, {"stage_index": 1})
-    assert plane.http.get(f"/v1/jobs/{job}").json()["actions"] == ["cancel"]
+    assert plane.http.get(f"/v1/jobs/{job}").json()["actions"] == ["pause", "cancel"]
     plane.store.set_state(job, "interrupted", attempt=1)
-    assert plane.http.get(f"/v1/jobs/{job}").json()["actions"] == ["cancel", "resume"]
+    assert plane.http.get(f"/v1/jobs/{job}").json()["actions"] == ["resume", "cancel"]
     plane.http.post(f"/v1/jobs/{job}/cancel")
     assert plane.http.get(f"/v1/jobs/{job}").json()["actions"] == []

@@ -110,12 +110,13 @@ def test_the_examples_of_requests_are_taken(plane, found):
 
 def test_answers_are_as_described(plane, found):
     job = plane.running(stage_index=0)
-    hook = {"job_id": job, "name": "tiny-cpu", "role": "driver", "rank": "0", "step": "1"}
+    hook = {"benchmark": "x", "name": "tiny-cpu", "role": "driver", "rank": "0", "step": "1"}
     for method, path, operation in operations(found):
         if method != "get" or operation["operationId"] in ("getReport", "listArtifacts"):
             continue
         target = path
-        for name, value in {**hook, "webhook_id": "wh-x", "path": "x"}.items():
+        wanted = "eval-none" if path.startswith("/v1/evaluations") else job
+        for name, value in {**hook, "job_id": wanted, "webhook_id": "wh-x", "path": "x"}.items():
             target = target.replace("{" + name + "}", value)
         answer = plane.http.get(target)
         described = operation["responses"][str(answer.status_code)]
