@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from api import problems
 from api.dependencies import Context
 from api.reconcile import Reconciler
-from api.routes import events, health, jobs, metrics, presets, prometheus, report
+from api.routes import events, health, jobs, metrics, page, presets, prometheus, report
 from api.schemas import ProblemBody
 from api.settings import Settings
 from services.launcher import Launcher, RayJobLauncher
@@ -59,7 +59,8 @@ def create_app(
     )
     app.state.context = context
     problems.install(app)
+    page.install_not_found(app)
     app.add_middleware(problems.RequestIdentity)
-    for module in (jobs, events, metrics, report, presets, health, prometheus):
+    for module in (jobs, events, metrics, report, presets, health, prometheus, page):
         app.include_router(module.router)
     return app

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from algorithms.strict import Strict
+from api.moves import Move, moves
 from services.spec.job import JobSpec
 from services.stores.lifecycle import JobState
 from services.stores.protocol import EventLevel, EventRecord, JobRecord
@@ -59,10 +60,12 @@ class JobSummary(Strict):
     progress: dict[str, Any] | None
     """Stage, cycle, step, total_steps (at most), stage_step, stage_steps, phase and eta_seconds."""
     ray_submission_id: str | None
+    moves: list[Move]
+    """What may be asked of the job now, each by ``POST /v1/jobs/{id}/MOVE``."""
 
     @classmethod
     def of(cls, record: JobRecord) -> JobSummary:
-        return cls(**{name: getattr(record, name) for name in JobSummary.model_fields})
+        return cls(**_fields(cls, record))
 
 
 class Job(JobSummary):
@@ -72,7 +75,13 @@ class Job(JobSummary):
 
     @classmethod
     def of(cls, record: JobRecord) -> Job:
-        return cls(**{name: getattr(record, name) for name in Job.model_fields})
+        return cls(**_fields(cls, record))
+
+
+def _fields(view: type[JobSummary], record: JobRecord) -> dict[str, Any]:
+    """What a view shows of a job: its record, and what may be asked of it."""
+    own = view.model_fields.keys() - {"moves"}
+    return {**{name: getattr(record, name) for name in own}, "moves": moves(record)}
 
 
 class JobPage(Strict):

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from algorithms.schedule import names_ahead
 from api.dependencies import Context, Ctx
+from api.moves import stages_ahead
 from api.problems import ApiProblem
 from api.schemas import ChangeStage, CreateJob, Job, JobPage, JobSummary, StageChange
 from api.submission import submit
@@ -95,9 +95,7 @@ def change_stage(job_id: str, body: ChangeStage, context: Ctx) -> StageChange:
         detail = f"the job has no stage {body.to!r}; use next or one of {', '.join(names)}"
         raise ApiProblem(422, "unknown_stage", detail, errors=[Problem("/to", detail)])
     if record.state in ACTIVE:
-        progress = record.progress or {}
-        cycle, index = int(progress.get("cycle", 1)), int(progress.get("stage_index", 0))
-        ahead = list(names_ahead(record.spec.schedule, (cycle - 1) * len(names) + index))
+        ahead = stages_ahead(record)
         if (body.to == "next" and not ahead) or (body.to != "next" and body.to not in ahead):
             options = ["next", *ahead] if ahead else []
             raise IllegalTransition(job_id, record.state, f"go on with stage {body.to}", options)
