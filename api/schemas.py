@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from algorithms.strict import Strict
-from api.moves import Move, moves
+from api.actions import Action, actions_of
 from services.spec.job import JobSpec
 from services.stores.lifecycle import JobState
 from services.stores.protocol import EventLevel, EventRecord, JobRecord
@@ -60,8 +60,8 @@ class JobSummary(Strict):
     progress: dict[str, Any] | None
     """Stage, cycle, step, total_steps (at most), stage_step, stage_steps, phase and eta_seconds."""
     ray_submission_id: str | None
-    moves: list[Move]
-    """What may be asked of the job now, each by ``POST /v1/jobs/{id}/MOVE``."""
+    actions: list[Action]
+    """What can be asked of the job now, each by ``POST /v1/jobs/{id}/ACTION``."""
 
     @classmethod
     def of(cls, record: JobRecord) -> JobSummary:
@@ -79,9 +79,9 @@ class Job(JobSummary):
 
 
 def _fields(view: type[JobSummary], record: JobRecord) -> dict[str, Any]:
-    """What a view shows of a job: its record, and what may be asked of it."""
-    own = view.model_fields.keys() - {"moves"}
-    return {**{name: getattr(record, name) for name in own}, "moves": moves(record)}
+    """What a view shows of a job: its record, and what can be asked of it."""
+    own = view.model_fields.keys() - {"actions"}
+    return {**{name: getattr(record, name) for name in own}, "actions": actions_of(record)}
 
 
 class JobPage(Strict):

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from api.actions import stages_ahead
 from api.dependencies import Context, Ctx
-from api.moves import stages_ahead
 from api.problems import ApiProblem
 from api.schemas import ChangeStage, CreateJob, Job, JobPage, JobSummary, StageChange
 from api.submission import submit

@@ -1,12 +1,10 @@
-// What may be asked of the job now: a button for each move that the API reports as legal.
+// What may be asked of the job now: a button for each that the API reports as legal.
 
 import { byId, el } from "/assets/dom.js";
-import { get, post, words } from "/assets/api.js";
+import { Refused, post, words } from "/assets/api.js";
 import { say, wake } from "/assets/connection.js";
 
-const TRIES = 3;
-
-const MOVES = {
+const KNOWN = {
   pause: { label: "Pause", done: "Pause requested." },
   resume: { label: "Resume", done: "Back in the queue." },
   stage: {
@@ -14,7 +12,7 @@ const MOVES = {
     body: { to: "next" },
     done: "Next stage requested: it begins at the next step boundary.",
     title: "Go on with the next stage?",
-    text: (job) => `Stage ${job.progress?.stage ?? job.spec.stages[0].name} ends at the next step boundary. The job does not come back to it in this cycle.`,
+    text: (job) => `Stage ${stageOf(job)} ends at the next step boundary. The job does not come back to it in this cycle.`,
   },
   cancel: {
     label: "Cancel job",
@@ -24,6 +22,11 @@ const MOVES = {
   },
 };
 
+const stageOf = (job) => job.progress?.stage ?? job.spec.stages[0].name;
+
+/** What an action is meant for: this attempt, and where a stage is ended, that stage. */
+const meaning = (action, job) => JSON.stringify([job.attempt, action === "stage" ? stageOf(job) : null]);
+
 /** The row of buttons of one job. */
 export class Actions {
   #path;
@@ -31,30 +34,28 @@ export class Actions {
   #buttons = new Map();
   #group = byId("actions");
   #dialog = byId("confirm");
-  #asking = null;
+  #confirmed = () => {};
 
   constructor(path) {
     this.#path = path;
     this.#dialog.addEventListener("close", () => {
-      const move = this.#asking;
-      this.#asking = null;
-      if (this.#dialog.returnValue === "yes" && move) this.#act(move);
+      if (this.#dialog.returnValue === "yes") this.#confirmed();
     });
   }
 
-  /** Draw a button for each legal move; those that stay are left alone, so focus stays too. */
+  /** Draw a button for each legal action; those that stay are left alone, so focus stays too. */
   show(job, etag) {
     this.#seen = { job, etag };
-    const legal = job.moves.filter((move) => move in MOVES);
-    for (const [move, button] of this.#buttons) {
-      if (legal.includes(move)) continue;
+    const legal = job.actions.filter((action) => action in KNOWN);
+    for (const [action, button] of this.#buttons) {
+      if (legal.includes(action)) continue;
       if (button === document.activeElement) byId("main").focus({ preventScroll: true });
       button.remove();
-      this.#buttons.delete(move);
+      this.#buttons.delete(action);
     }
-    for (const move of legal) if (!this.#buttons.has(move)) this.#add(move);
+    for (const action of legal) if (!this.#buttons.has(action)) this.#add(action);
     const asked = job.cancel_requested_at !== null && legal.includes("cancel");
-    this.#label("cancel", asked ? "Cancelling" : MOVES.cancel.label, asked);
+    this.#label("cancel", asked ? "Cancelling" : KNOWN.cancel.label, asked);
   }
 
   /** Say what was refused, and why. */
@@ -63,66 +64,51 @@ export class Actions {
     byId("refused").textContent = text;
   }
 
-  #add(move) {
-    const button = el("button", { type: "button", "data-move": move }, MOVES[move].label);
+  #add(action) {
+    const button = el("button", { type: "button", "data-action": action }, KNOWN[action].label);
     button.addEventListener("click", () => {
       if (button.getAttribute("aria-disabled") === "true") return;
-      if (MOVES[move].title) this.#ask(move);
-      else this.#act(move);
+      if (KNOWN[action].title) this.#ask(action);
+      else this.#act(action, this.#seen);
     });
-    this.#buttons.set(move, button);
-    const order = Object.keys(MOVES);
-    const after = [...this.#group.children].find((b) => order.indexOf(b.dataset.move) > order.indexOf(move));
+    this.#buttons.set(action, button);
+    const order = Object.keys(KNOWN);
+    const after = [...this.#group.children].find((b) => order.indexOf(b.dataset.action) > order.indexOf(action));
     this.#group.insertBefore(button, after ?? null);
   }
 
-  #ask(move) {
-    this.#asking = move;
-    byId("confirm-title").textContent = MOVES[move].title;
-    byId("confirm-text").textContent = MOVES[move].text(this.#seen.job);
-    byId("confirm-yes").textContent = MOVES[move].label;
+  #ask(action) {
+    const meant = this.#seen; // whatever happens while the question stands
+    this.#confirmed = () => this.#act(action, meant);
+    byId("confirm-title").textContent = KNOWN[action].title;
+    byId("confirm-text").textContent = KNOWN[action].text(meant.job);
+    byId("confirm-yes").textContent = KNOWN[action].label;
     this.#dialog.returnValue = "no";
     this.#dialog.showModal();
   }
 
-  async #act(move) {
-    const { label, body, done } = MOVES[move];
+  /** Ask it of the job that was meant, and of no other that it may have become since. */
+  async #act(action, meant) {
+    const { label, body, done } = KNOWN[action];
     this.refuse("");
-    this.#label(move, label, true);
+    this.#label(action, label, true);
     try {
-      await this.#post(move, body);
+      const same = meaning(action, meant.job) === meaning(action, this.#seen.job);
+      if (!same) throw new Refused(412, {});
+      await post(`${this.#path}/${action}`, body, meant.etag);
       say(done);
     } catch (error) {
       this.refuse(`${label}: ${words(error)}`);
     }
-    this.#label(move, label, false);
+    this.#label(action, label, false);
     wake.ring();
   }
 
-  /** Ask only of the job that was seen. A tag that changed with nothing the reader acts upon (a
-   * heartbeat) is taken anew; any other change is refused, in words. */
-  async #post(move, body) {
-    const meant = essence(this.#seen.job);
-    let etag = this.#seen.etag;
-    for (let left = TRIES; ; left -= 1) {
-      try {
-        return await post(`${this.#path}/${move}`, body, etag);
-      } catch (error) {
-        if (error.status !== 412 || left === 1) throw error;
-        const fresh = await get(this.#path);
-        if (essence(fresh.body) !== meant) throw error;
-        etag = fresh.etag;
-      }
-    }
-  }
-
-  #label(move, text, busy) {
-    const button = this.#buttons.get(move);
+  #label(action, text, busy) {
+    const button = this.#buttons.get(action);
     if (!button) return;
     if (button.textContent !== text) button.textContent = text;
     if (busy) button.setAttribute("aria-disabled", "true");
     else button.removeAttribute("aria-disabled");
   }
 }
-
-const essence = (job) => JSON.stringify([job.state, job.attempt, job.progress?.stage, job.moves]);

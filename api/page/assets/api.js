@@ -112,9 +112,13 @@ export async function* follow(path, after, signal) {
   }
 }
 
+/** The event of a block, with its type; null for a comment. */
 function parse(block) {
-  const lines = block.split(/\r?\n/).filter((line) => line.startsWith("data:"));
-  return lines.length ? JSON.parse(lines.map((line) => line.slice(5).trimStart()).join("\n")) : null;
+  const lines = block.split(/\r?\n/);
+  const of = (name) =>
+    lines.filter((line) => line.startsWith(`${name}:`)).map((line) => line.slice(name.length + 1).trimStart());
+  const data = of("data");
+  return data.length ? { type: of("event")[0], ...JSON.parse(data.join("\n")) } : null;
 }
 
 /** What went wrong and what can be done, in words. */

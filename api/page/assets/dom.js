@@ -14,13 +14,15 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** Show these children, and touch nothing where they are shown already: focus stays. */
+/** Show these children, and touch none that is shown already: focus stays where it is. */
 export function show(node, ...children) {
-  const wanted = el(node.tagName, {}, ...children);
-  const same =
-    wanted.childNodes.length === node.childNodes.length &&
-    [...wanted.childNodes].every((child, i) => child.isEqualNode(node.childNodes[i]));
-  if (!same) node.replaceChildren(...wanted.childNodes);
+  const wanted = [...el(node.tagName, {}, ...children).childNodes];
+  const shown = [...node.childNodes];
+  wanted.forEach((child, place) => {
+    if (place >= shown.length) node.append(child);
+    else if (!child.isEqualNode(shown[place])) shown[place].replaceWith(child);
+  });
+  shown.slice(wanted.length).forEach((child) => child.remove());
 }
 
 /** Wait this many seconds, or until `bell` rings. */

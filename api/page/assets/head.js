@@ -29,7 +29,7 @@ function drawEnd(job, course) {
   const took = job.started_at === null ? "" : ` after ${duration(job.finished_at - job.started_at)}`;
   const parts = [el("p", {}, el("strong", {}, `${sentence(job.state)}${took}.`), ` ${outcome(course)}`)];
   if (job.cause) parts.push(el("p", { class: "cause" }, job.cause));
-  if (job.moves.includes("resume"))
+  if (job.actions.includes("resume"))
     parts.push(el("p", {}, "It can be resumed from its last checkpoint."));
   if (course.last > 0) parts.push(el("p", {}, reportLink(job)));
   show(section, ...parts);
@@ -161,6 +161,6 @@ function mayEndSooner({ spec }) {
 
 function figure({ name, value, unit, note }) {
   return [
-    el("div", {}, el("dt", {}, name), el("dd", {}, value, unit ? el("small", {}, unit) : null), el("dd", { class: "note" }, note)),
+    el("div", {}, el("dt", {}, name), el("dd", {}, value, el("small", {}, ` ${unit}`)), el("dd", { class: "note" }, note)),
   ];
 }

@@ -11,7 +11,7 @@ import { Log } from "/assets/log.js";
 import { drawSide } from "/assets/side.js";
 
 const RUNNING_SECONDS = 2;
-const ENDED_SECONDS = 15; // somebody may resume it
+const ENDED_SECONDS = 5; // somebody may resume it
 const PAGE = 1000;
 const SPOKEN = ["state", "stage", "rollback", "rollback_skipped", "evaluation", "failed"];
 
@@ -24,6 +24,7 @@ const showFigures = drawFigures();
 const opened = now();
 let job = null;
 let lastEvent = 0;
+let stale = false; // a resumed job has dropped steps that are shown
 let due = false;
 
 // -- drawing ------------------------------------------------------------------------------------
@@ -59,7 +60,8 @@ async function look() {
 
 /** Fetch the steps not known yet; and, after a resume, those that were run again. */
 async function lookAtSteps() {
-  let after = Math.min(course.last, job.progress?.step ?? course.last);
+  let after = stale ? 0 : course.last;
+  stale = false;
   for (let more = true; more; ) {
     const { body } = await get(`${path}/metrics?after_step=${after}&limit=${PAGE}`);
     course.take(after, body.data);
@@ -82,7 +84,8 @@ async function keepFollowing() {
     try {
       for await (const event of follow(`${path}/events`, lastEvent, stop.signal)) {
         failures = 0;
-        take(event);
+        if (event.type === "gap") await catchUp(event);
+        else take(event);
       }
       // Ended by the server: the job has ended, or the server is about to.
       failures = 0;
@@ -99,6 +102,15 @@ async function keepFollowing() {
   }
 }
 
+/** The stream left events out for a reader that fell behind: have them in pages. */
+async function catchUp({ to }) {
+  while (lastEvent < to) {
+    const { body } = await get(`${path}/events?after=${lastEvent}&limit=${PAGE}`);
+    body.data.filter((event) => event.id <= to).forEach(take);
+    lastEvent = body.data.length ? Math.min(body.next_after, to) : to;
+  }
+}
+
 /** Wait, at most until the job's state changes. */
 function waitForStream(seconds) {
   const changed = new Promise((resolve) => (wakeStream = resolve));
@@ -106,10 +118,12 @@ function waitForStream(seconds) {
 }
 
 function take(event) {
-  lastEvent = event.id ?? lastEvent;
+  lastEvent = event.id;
   log.add(event);
   if (event.type === "stage") ends.push(event.data);
   if (event.type === "evaluation") course.evaluate(event.data);
+  // By then the driver has dropped the steps beyond the checkpoint it resumes from.
+  if (event.type === "state" && event.data.to === "running" && event.attempt > 1) stale = true;
   if (SPOKEN.includes(event.type) && event.time > opened) say(event.message);
   if (event.time > opened) wake.ring();
   draw();

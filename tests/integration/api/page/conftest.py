@@ -83,7 +83,7 @@ def reader_with(plane, browser) -> Iterator:
         context = browser.new_context(
             **{"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **options}
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         context.add_init_script(WATCH_POLICY)
         page = context.new_page()
         reader = Reader(page, plane.url)
