@@ -12,7 +12,8 @@ const KNOWN = {
     body: { to: "next" },
     done: "Next stage requested: it begins at the next step boundary.",
     title: "Go on with the next stage?",
-    text: (job) => `Stage ${stageOf(job)} ends at the next step boundary. The job does not come back to it in this cycle.`,
+    text: (job) =>
+      `Stage ${stageOf(job)} ends at the next step boundary. The job does not come back to it in this cycle.`,
   },
   cancel: {
     label: "Cancel job",
@@ -25,7 +26,8 @@ const KNOWN = {
 const stageOf = (job) => job.progress?.stage ?? job.spec.stages[0].name;
 
 /** What an action is meant for: this attempt, and where a stage is ended, that stage. */
-const meaning = (action, job) => JSON.stringify([job.attempt, action === "stage" ? stageOf(job) : null]);
+const meaning = (action, job) =>
+  JSON.stringify([job.attempt, action === "stage" ? stageOf(job) : null]);
 
 /** The row of buttons of one job. */
 export class Actions {
@@ -73,7 +75,9 @@ export class Actions {
     });
     this.#buttons.set(action, button);
     const order = Object.keys(KNOWN);
-    const after = [...this.#group.children].find((b) => order.indexOf(b.dataset.action) > order.indexOf(action));
+    const after = [...this.#group.children].find(
+      (b) => order.indexOf(b.dataset.action) > order.indexOf(action),
+    );
     this.#group.insertBefore(button, after ?? null);
   }
 

@@ -116,7 +116,9 @@ export async function* follow(path, after, signal) {
 function parse(block) {
   const lines = block.split(/\r?\n/);
   const of = (name) =>
-    lines.filter((line) => line.startsWith(`${name}:`)).map((line) => line.slice(name.length + 1).trimStart());
+    lines
+      .filter((line) => line.startsWith(`${name}:`))
+      .map((line) => line.slice(name.length + 1).trimStart());
   const data = of("data");
   return data.length ? { type: of("event")[0], ...JSON.parse(data.join("\n")) } : null;
 }
@@ -130,7 +132,10 @@ export function words(error) {
   if (status === 403) return `The API key in use may not do this. ${sentence}`;
   if (status === 409) return `Not possible now. ${sentence}`;
   if (status === 412)
-    return "The job has changed since this page looked, so nothing was done. The page shows it as it is now: try again if you still want to.";
+    return (
+      "The job has changed since this page looked, so nothing was done. " +
+      "The page shows it as it is now: try again if you still want to."
+    );
   if (status === 422 && problem.errors?.length)
     return `Not accepted. ${problem.errors.map((e) => `${e.pointer}: ${e.detail}`).join("; ")}.`;
   if (status === 429)

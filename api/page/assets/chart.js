@@ -19,8 +19,8 @@ export function stageColour(label, stages) {
 /** A chart in `host`.
  *
  * `figure`: `lines` (name, field, dash, quiet), `scale` (factor of every value), `read` (value to
- * text), `tick` (value on the axis to text), `range` (least and largest value to the axis' ends), and perhaps `held` (evaluation to its
- * value and interval). */
+ * text), `tick` (value on the axis to text), `range` (least and largest value to the axis' ends),
+ * and perhaps `held` (evaluation to its value and interval). */
 export class Chart {
   #host;
   #figure;
@@ -54,7 +54,10 @@ export class Chart {
       course.column(line.field).map((v) => (v === null ? null : v * this.#figure.scale)),
     );
     const kept = thin(columns, POINTS);
-    const data = [kept.map((i) => course.steps[i].step), ...columns.map((c) => kept.map((i) => c[i]))];
+    const data = [
+      kept.map((i) => course.steps[i].step),
+      ...columns.map((c) => kept.map((i) => c[i])),
+    ];
     if (this.#plot) this.#plot.setData(data);
     else this.#draw(data);
   }
@@ -154,14 +157,17 @@ export class Chart {
 
   #held() {
     const { held } = this.#figure;
-    return held ? this.#course.evaluations.map((e) => ({ step: e.step, label: e.label, ...held(e) })) : [];
+    return held
+      ? this.#course.evaluations.map((e) => ({ step: e.step, label: e.label, ...held(e) }))
+      : [];
   }
 
   /** Stages as bands with their names, behind everything else. */
   #shade(plot) {
     const { ctx, bbox } = plot;
     const ratio = devicePixelRatio;
-    const at = (step) => Math.min(Math.max(plot.valToPos(step, "x", true), bbox.left), bbox.left + bbox.width);
+    const at = (step) =>
+      Math.min(Math.max(plot.valToPos(step, "x", true), bbox.left), bbox.left + bbox.width);
     ctx.save();
     ctx.font = `600 ${11 * ratio}px "IBM Plex Sans", system-ui, sans-serif`;
     ctx.textBaseline = "bottom";
@@ -216,7 +222,9 @@ export class Chart {
     this.#tip.hidden = hidden;
     if (hidden) return;
     const rows = this.#rows(plot, idx);
-    this.#tip.replaceChildren(...rows.map(([name, text]) => el("span", {}, el("i", {}, name), ` ${text}`)));
+    this.#tip.replaceChildren(
+      ...rows.map(([name, text]) => el("span", {}, el("i", {}, name), ` ${text}`)),
+    );
     // Beside the cursor, and where the line is not.
     const { clientWidth: width, clientHeight: height } = plot.over;
     const { offsetWidth: wide, offsetHeight: high } = this.#tip;
@@ -244,12 +252,16 @@ export class Chart {
     if (!this.#plot || event.ctrlKey || event.metaKey || event.altKey) return;
     const steps = this.#plot.data[0];
     const here = this.#plot.cursor.idx ?? (event.key === "ArrowLeft" ? steps.length : -1);
-    const to = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: steps.length - 1 }[event.key];
+    const to = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: steps.length - 1 }[
+      event.key
+    ];
     if (event.key === "Escape") charts.forEach((chart) => chart.point(null));
     if (to === undefined || !steps.length) return;
     event.preventDefault();
     const idx = Math.min(Math.max(to, 0), steps.length - 1);
     charts.forEach((chart) => chart.point(steps[idx]));
-    this.#spoken.textContent = this.#rows(this.#plot, idx).map((row) => row.join(" ")).join(", ");
+    this.#spoken.textContent = this.#rows(this.#plot, idx)
+      .map((row) => row.join(" "))
+      .join(", ");
   }
 }

@@ -15,7 +15,10 @@ export function drawHead(job, course, ends) {
   byId("state").dataset.state = job.state;
   document.title = `${job.state} · ${job.name} · Laconic`;
   drawEnd(job, course);
-  show(byId("stages"), ...job.spec.stages.map((stage, i) => stageItem(job, course, ends, stage, i)));
+  show(
+    byId("stages"),
+    ...job.spec.stages.map((stage, i) => stageItem(job, course, ends, stage, i)),
+  );
   show(byId("figures"), ...figures(job, course).flatMap(figure));
 }
 
@@ -26,8 +29,11 @@ function drawEnd(job, course) {
   section.hidden = !hasEnded(job);
   if (!hasEnded(job)) return;
   section.dataset.state = job.state;
-  const took = job.started_at === null ? "" : ` after ${duration(job.finished_at - job.started_at)}`;
-  const parts = [el("p", {}, el("strong", {}, `${sentence(job.state)}${took}.`), ` ${outcome(course)}`)];
+  const took =
+    job.started_at === null ? "" : ` after ${duration(job.finished_at - job.started_at)}`;
+  const parts = [
+    el("p", {}, el("strong", {}, `${sentence(job.state)}${took}.`), ` ${outcome(course)}`),
+  ];
   if (job.cause) parts.push(el("p", { class: "cause" }, job.cause));
   if (job.actions.includes("resume"))
     parts.push(el("p", {}, "It can be resumed from its last checkpoint."));
@@ -43,14 +49,21 @@ function outcome(course) {
   if (!base || !last) return "";
   const share = percent(last.length_mean / base.length_mean, 0);
   const [before, after] = [percent(base.accuracy), percent(last.accuracy)];
-  return `On held-out questions responses have ${share} of their length, accuracy went from ${before} to ${after}.`;
+  return (
+    `On held-out questions responses have ${share} of their length, ` +
+    `accuracy went from ${before} to ${after}.`
+  );
 }
 
 function reportLink(job) {
   const path = `/v1/jobs/${encodeURIComponent(job.id)}/report`;
   // A link cannot carry a key: with one, the report is fetched and saved. See onReport.
   const held = key.get() !== null;
-  return el("a", { href: path, class: "button strong", "data-save": held }, held ? "Save the report" : "Open the report");
+  return el(
+    "a",
+    { href: path, class: "button strong", "data-save": held },
+    held ? "Save the report" : "Open the report",
+  );
 }
 
 /** Save the report where a key is held. */
@@ -76,19 +89,19 @@ function stageItem(job, course, ends, stage, index) {
   const cycle = progress.cycle ?? 1;
   const label = cycle > 1 ? `${stage.name}.${cycle}` : stage.name;
   const end = ends.findLast((e) => e.from === label);
-  const current = !hasEnded(job) && index === (progress.stage_index ?? -1) && !end;
+  const current = !hasEnded(job) && progress.stage === label;
   const span = course.spans.findLast((s) => s.stage === label);
   const done = current ? progress.stage_step : span ? span.to - span.from + 1 : 0;
-  const words = stageWords(stage, done, current, end);
+  const said = stageWords(stage, done, current, end);
   return el(
     "li",
     { class: `stage-${index % 4}`, "aria-current": current ? "step" : null },
     el("span", { class: "name" }, label),
-    el("span", { class: "note" }, words),
+    el("span", { class: "note" }, said),
     el("progress", {
-      max: end ? 1 : stage.steps,
-      value: end ? 1 : Math.min(done, stage.steps),
-      "aria-label": `${label}: ${words}`,
+      max: end && !current ? 1 : stage.steps,
+      value: end && !current ? 1 : Math.min(done, stage.steps),
+      "aria-label": `${label}: ${said}`,
     }),
   );
 }
@@ -105,7 +118,7 @@ const CAUSES = {
 };
 
 function stageWords(stage, done, current, end) {
-  if (end) return `${done} steps · ended: ${CAUSES[end.cause] ?? end.cause}`;
+  if (end && !current) return `${done} steps · ended: ${CAUSES[end.cause] ?? end.cause}`;
   const sooner = stage.until.length > 0 || stage.guard !== null;
   const of = `${done} of ${sooner ? "at most " : ""}${stage.steps} steps`;
   return current || done ? of : `${sooner ? "at most " : ""}${stage.steps} steps to come`;
@@ -123,19 +136,26 @@ function figures(job, course) {
       name: "Entropy",
       value: fixed(last?.entropy, 3),
       unit: "nats",
-      note: last ? `first step ${fixed(first.entropy, 3)} · at temperature 1 ${fixed(last.entropy_untempered, 3)}` : "",
+      note: last
+        ? `first step ${fixed(first.entropy, 3)} · at temperature 1 ${fixed(last.entropy_untempered, 3)}`
+        : "",
     },
     {
       name: "Response length",
       value: fixed(length, 1),
       unit: "tokens",
-      note: last && base ? `${percent(length / base.length_mean, 0)} of the base model's ${fixed(base.length_mean, 1)}` : "",
+      note:
+        last && base
+          ? `${percent(length / base.length_mean, 0)} of the base model's ${fixed(base.length_mean, 1)}`
+          : "",
     },
     {
       name: "Accuracy",
       value: last ? fixed(100 * (last.accuracy ?? NaN), 1) : "–",
       unit: "%",
-      note: held ? `held out ${percent(held.accuracy)} (${stageName(held.label)}, step ${held.step})` : "",
+      note: held
+        ? `held out ${percent(held.accuracy)} (${stageName(held.label)}, step ${held.step})`
+        : "",
     },
     timing(job),
   ];
@@ -161,6 +181,12 @@ function mayEndSooner({ spec }) {
 
 function figure({ name, value, unit, note }) {
   return [
-    el("div", {}, el("dt", {}, name), el("dd", {}, value, el("small", {}, ` ${unit}`)), el("dd", { class: "note" }, note)),
+    el(
+      "div",
+      {},
+      el("dt", {}, name),
+      el("dd", {}, value, el("small", {}, ` ${unit}`)),
+      el("dd", { class: "note" }, note),
+    ),
   ];
 }

@@ -36,7 +36,10 @@ function draw() {
   requestAnimationFrame(() => {
     due = false;
     drawWords();
-    showFigures(course, job.spec.stages.map((stage) => stage.name));
+    showFigures(
+      course,
+      job.spec.stages.map((stage) => stage.name),
+    );
   });
 }
 
@@ -62,7 +65,7 @@ async function look() {
 async function lookAtSteps() {
   let after = stale ? 0 : course.last;
   stale = false;
-  for (let more = true; more; ) {
+  for (let more = true; more;) {
     const { body } = await get(`${path}/metrics?after_step=${after}&limit=${PAGE}`);
     course.take(after, body.data);
     draw();
@@ -76,7 +79,7 @@ async function lookAtSteps() {
 let wakeStream = () => {};
 
 async function keepFollowing() {
-  for (let failures = 0; ; ) {
+  for (let failures = 0; ;) {
     const stop = new AbortController();
     // A browser has few connections to one host: a page nobody sees gives its own back.
     const hide = () => document.hidden && stop.abort();

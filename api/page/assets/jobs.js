@@ -55,10 +55,20 @@ function cells(job) {
   const ended = job.finished_at !== null;
   const { stage, step, total_steps: total, eta_seconds: eta } = job.progress ?? {};
   const cell = (name, ...content) => el("td", { "data-name": name }, ...content);
-  const took = ended && job.started_at !== null ? `took ${duration(job.finished_at - job.started_at)}` : "";
+  const took =
+    ended && job.started_at !== null ? `took ${duration(job.finished_at - job.started_at)}` : "";
   return [
-    el("th", { scope: "row" }, el("a", { href: `/jobs/${encodeURIComponent(job.id)}` }, job.name), el("small", {}, job.id)),
-    cell("State", el("span", { class: "state", "data-state": job.state }, job.state), job.cause ? el("small", { title: job.cause }, job.cause) : null),
+    el(
+      "th",
+      { scope: "row" },
+      el("a", { href: `/jobs/${encodeURIComponent(job.id)}` }, job.name),
+      el("small", {}, job.id),
+    ),
+    cell(
+      "State",
+      el("span", { class: "state", "data-state": job.state }, job.state),
+      job.cause ? el("small", { title: job.cause }, job.cause) : null,
+    ),
     cell("Stage", stage ?? "–"),
     cell("Progress", ...progress(step, total, job)),
     cell("Time left", ended ? took : Number.isFinite(eta) ? duration(eta) : "–"),
@@ -70,7 +80,10 @@ function progress(step, total, job) {
   if (total === undefined) return ["–"];
   const text = `${count(step)} of ${count(total)}`;
   const full = job.state === "succeeded"; // a stage may end before its steps are used up
-  return [el("progress", { max: total, value: full ? total : step, "aria-label": text }), el("small", {}, text)];
+  return [
+    el("progress", { max: total, value: full ? total : step, "aria-label": text }),
+    el("small", {}, text),
+  ];
 }
 
 for (const place of document.querySelectorAll(".origin")) place.textContent = location.origin;

@@ -43,8 +43,16 @@ export class Log {
 }
 
 function line(event) {
-  const when = el("time", { datetime: new Date(event.time * 1000).toISOString(), title: moment(event.time) }, clock(event.time));
-  const kind = el("span", { class: "kind" }, event.level === "info" ? event.type : `${event.level}: ${event.type}`);
+  const when = el(
+    "time",
+    { datetime: new Date(event.time * 1000).toISOString(), title: moment(event.time) },
+    clock(event.time),
+  );
+  const kind = el(
+    "span",
+    { class: "kind" },
+    event.level === "info" ? event.type : `${event.level}: ${event.type}`,
+  );
   const text = el("span", { class: "text" }, event.message);
   const data = event.data && Object.keys(event.data).length > 0;
   const body = data

@@ -44,7 +44,12 @@ function workers(job, course) {
       el("td", {}, doing),
     );
   });
-  const driver = el("tr", { "data-late": isSilent(job) }, el("th", { scope: "row" }, "driver", el("small", {}, ` attempt ${job.attempt}`)), el("td", {}, driverWords(job)));
+  const driver = el(
+    "tr",
+    { "data-late": isSilent(job) },
+    el("th", { scope: "row" }, "driver", el("small", {}, ` attempt ${job.attempt}`)),
+    el("td", {}, driverWords(job)),
+  );
   return [el("table", { class: "facts" }, el("tbody", {}, driver, ...rows)), ...stepTime(course)];
 }
 
@@ -73,7 +78,11 @@ function stepTime(course) {
   const speed = course.newest.tokens_per_second;
   return [
     el("p", { class: "note" }, `Step ${course.newest.step} took ${seconds(times.total)}: ${text}.`),
-    el("p", { class: "note" }, `${count(speed)} generated tokens/s · policy version ${course.newest.policy_version}`),
+    el(
+      "p",
+      { class: "note" },
+      `${count(speed)} generated tokens/s · policy version ${course.newest.policy_version}`,
+    ),
   ];
 }
 
@@ -89,7 +98,13 @@ function replay(job, course) {
       el("li", { "data-some": gauges[state] > 0 }, el("b", {}, count(gauges[state])), ` ${state}`),
     );
     parts.push(el("ol", { class: "way", "aria-label": "Prompt groups by state" }, ...cells));
-    parts.push(el("p", { class: "note" }, `Prompt groups now. Ended so far: ${count(gauges.trained)} trained, ${count(gauges.excluded)} excluded.`));
+    parts.push(
+      el(
+        "p",
+        { class: "note" },
+        `Prompt groups now. Ended so far: ${count(gauges.trained)} trained, ${count(gauges.excluded)} excluded.`,
+      ),
+    );
   }
   const samples = course.newest?.samples;
   if (samples) parts.push(accounting(samples));
@@ -99,13 +114,28 @@ function replay(job, course) {
 /** generated = trained + excluded + in flight, as a table whose rows add up. */
 function accounting({ generated, trained, excluded, in_flight: flying }) {
   const row = (name, value, kind) =>
-    el("tr", { class: kind }, el("th", { scope: "row" }, name), el("td", {}, count(value)), el("td", {}, percent(value / generated, 1)));
-  const reasons = Object.entries(excluded).map(([why, n]) => row(`excluded: ${why.replaceAll("_", " ")}`, n));
+    el(
+      "tr",
+      { class: kind },
+      el("th", { scope: "row" }, name),
+      el("td", {}, count(value)),
+      el("td", {}, percent(value / generated, 1)),
+    );
+  const reasons = Object.entries(excluded).map(([why, n]) =>
+    row(`excluded: ${why.replaceAll("_", " ")}`, n),
+  );
   return el(
     "table",
     { class: "facts" },
     el("caption", {}, "Samples so far"),
-    el("tbody", {}, row("trained", trained), ...reasons, row("in flight", flying), row("generated", generated, "sum")),
+    el(
+      "tbody",
+      {},
+      row("trained", trained),
+      ...reasons,
+      row("in flight", flying),
+      row("generated", generated, "sum"),
+    ),
   );
 }
 
@@ -114,18 +144,35 @@ function accounting({ generated, trained, excluded, in_flight: flying }) {
 function evaluations(course) {
   const found = course.evaluations;
   if (!found.length) return el("p", { class: "note" }, "None yet.");
-  const head = ["", "accuracy", "95 % interval", "length"].map((text) => el("th", { scope: "col" }, text));
+  const head = ["", "accuracy", "95 % interval", "length"].map((text) =>
+    el("th", { scope: "col" }, text),
+  );
   const rows = found.map((e) =>
     el(
       "tr",
       {},
       el("th", { scope: "row" }, e.label, el("small", {}, ` step ${e.step}`)),
       el("td", {}, percent(e.accuracy)),
-      el("td", {}, e.accuracy_ci95 ? `${fixed(100 * e.accuracy_ci95[0], 1)} – ${fixed(100 * e.accuracy_ci95[1], 1)}` : "–"),
+      el(
+        "td",
+        {},
+        e.accuracy_ci95
+          ? `${fixed(100 * e.accuracy_ci95[0], 1)} – ${fixed(100 * e.accuracy_ci95[1], 1)}`
+          : "–",
+      ),
       el("td", {}, fixed(e.length_mean, 1)),
     ),
   );
-  return el("div", { class: "scroll" }, el("table", { class: "facts" }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)));
+  return el(
+    "div",
+    { class: "scroll" },
+    el(
+      "table",
+      { class: "facts" },
+      el("thead", {}, el("tr", {}, ...head)),
+      el("tbody", {}, ...rows),
+    ),
+  );
 }
 
 function stepsTable(course) {
@@ -133,9 +180,21 @@ function stepsTable(course) {
   const rows = course.steps
     .slice(-TABLE_STEPS)
     .reverse()
-    .map((r) => [r.step, r.stage, fixed(r.entropy, 3), fixed(r.response_length_mean, 1), fixed(r.response_length_median, 1), percent(r.accuracy ?? NaN), percent(r.truncated_ratio ?? NaN)]);
+    .map((r) => [
+      r.step,
+      r.stage,
+      fixed(r.entropy, 3),
+      fixed(r.response_length_mean, 1),
+      fixed(r.response_length_median, 1),
+      percent(r.accuracy ?? NaN),
+      percent(r.truncated_ratio ?? NaN),
+    ]);
   return [
     el("thead", {}, el("tr", {}, ...columns.map((name) => el("th", { scope: "col" }, name)))),
-    el("tbody", {}, ...rows.map((cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, String(cell)))))),
+    el(
+      "tbody",
+      {},
+      ...rows.map((cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, String(cell))))),
+    ),
   ];
 }

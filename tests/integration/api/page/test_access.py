@@ -6,7 +6,9 @@ import re
 
 import pytest
 
-from tests.integration.api.page.test_job_page import read, shows, text
+from tests.browser import shows, text
+from tests.integration.api.page.recorded_run import RecordedRun
+from tests.integration.api.page.test_job_page import read
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 DARK = {"color_scheme": "dark"}
@@ -210,13 +212,11 @@ def test_a_key_is_asked_for_kept_in_the_tab_and_sent(plane, run, reader):
 def test_with_a_key_the_report_is_fetched_and_saved(plane, reader):
     """A link cannot carry a key."""
     plane.body = {"preset": "tiny-cpu"}  # its tokenizer is read for the report
-    from tests.integration.api.page.recorded_run import RecordedRun
-
     run = RecordedRun(plane, plane.running()).begin().succeed()
     page = reader.open("/")
     page.evaluate("sessionStorage.setItem('laconic.key', 'lac_secret')")
     reader.open(f"/jobs/{run.job}")
-    with page.expect_download(timeout=90_000) as download:
+    with page.expect_download(timeout=180_000) as download:
         page.click("text=Save the report")
     assert download.value.suggested_filename == "report.html"
     assert "Held against the method" in download.value.path().read_text()

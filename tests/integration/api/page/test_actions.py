@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.integration.api.page.test_job_page import shows
+from tests.browser import shows
 
 
 def buttons(page) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.browser import shows, text
 from tests.integration.api.page.recorded_run import RecordedRun
-from tests.integration.api.page.test_job_page import shows, text
 
 
 def test_without_jobs_the_page_says_how_to_submit_one(plane, reader):
