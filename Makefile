@@ -16,6 +16,7 @@ demo: setup ## Compress the tiny reasoner on this machine, from REST submission 
 	@exec $(BIN)/laconic demo $(ARGS)
 
 test: lint ## Check and test everything (ARGS="-m unit" for the quick part)
+	-@scripts/system-packages.sh
 	$(BIN)/pytest $(ARGS)
 
 lint: setup ## Import contracts, ruff and mypy

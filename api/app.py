@@ -29,6 +29,7 @@ from api.routes import (
     logs,
     metrics,
     models,
+    page,
     plans,
     presets,
     prometheus,
@@ -48,7 +49,7 @@ from services.stores.protocol import JobStore
 ROUTERS = (
     *(jobs, plans, steering, evaluations, events, metrics, report),
     *(logs, checkpoints, models, artifacts, presets),
-    *(webhooks, whoami, audit, health, prometheus),
+    *(webhooks, whoami, audit, health, prometheus, page),
 )
 
 
@@ -80,7 +81,7 @@ def create_app(
         open_control(home.control_database),
         server_secret(home.secret),
     )
-    context.open_paths = OPEN_PATHS
+    context.needs_no_key = lambda path: path in OPEN_PATHS or page.is_open(path)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -100,6 +101,7 @@ def create_app(
     app = routed(lifespan=lifespan)
     app.state.context = context
     problems.install(app)
+    page.install_not_found(app)
     # The last one added is the first one passed.
     app.add_middleware(Gate, context=context)
     app.add_middleware(AuditTrail, context=context)

@@ -51,10 +51,10 @@ class Authenticator:
         Raises:
             Unauthenticated: a key is needed and none, or none that counts, was given.
         """
+        if not self.keys_needed():
+            return LOCAL  # Also with a key, which is meant for another control plane.
         if authorization is None:
-            if self.keys_needed():
-                raise Unauthenticated("a key is needed: send Authorization: Bearer KEY")
-            return LOCAL
+            raise Unauthenticated("a key is needed: send Authorization: Bearer KEY")
         if not authorization.lower().startswith(_SCHEME):
             raise Unauthenticated("the scheme is not Bearer: send Authorization: Bearer KEY")
         token = authorization[len(_SCHEME) :].strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -49,8 +49,8 @@ class Context:
         """Held from counting what a tenant has to adding to it."""
         self.last_reconciled: float | None = None
         """Unix seconds of the last look at Ray that went through."""
-        self.open_paths: Collection[str] = ()
-        """What can be had without a key."""
+        self.needs_no_key: Callable[[str], bool] = lambda _: False
+        """Whether a path says nothing of any job."""
         limits = settings.limits
         self.authenticator = Authenticator(control.keys, secret)
         self.rate = RateLimiter(limits.rate_per_second, limits.rate_burst)

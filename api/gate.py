@@ -68,7 +68,7 @@ class Gate:
             principal = await asyncio.to_thread(context.authenticator.principal, given)
             caller = principal.key_id or caller
         except Unauthenticated as error:
-            if request.url.path not in context.open_paths:
+            if not context.needs_no_key(request.url.path):
                 refusal = ApiProblem(
                     401,
                     "unauthenticated",

@@ -9,6 +9,7 @@ set -euo pipefail
 needed=(
   "redis-server redis-server"
   "openssl openssl"
+  "chromium chromium"
 )
 
 say() { printf 'packages: %s\n' "$*"; }

@@ -1,22 +1,40 @@
-"""The report of a job as JSON."""
+"""The report of a job: its figures as JSON, or the page that ``laconic report`` writes."""
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header, Response
+from fastapi.responses import HTMLResponse
 
-from api.dependencies import Ctx, VisibleJob
+from api.dependencies import Context, Ctx, VisibleJob
 from api.operation import Operation, needs
+from api.page.headers import REPORT
 from api.problems import ApiProblem
 from services.stores.lifecycle import ACTIVE
 
+if TYPE_CHECKING:
+    from services.reports.collect import ReportData
+
 router = APIRouter(prefix="/v1/jobs", tags=["report"], route_class=Operation)
 
+_DRAWING = threading.Lock()
+"""The plotting library keeps settings that all threads share: one report is drawn at a time."""
 
-@router.get("/{job_id}/report", operation_id="getReport", openapi_extra=needs("jobs:read"))
-def report(job: VisibleJob, context: Ctx) -> dict[str, Any]:
-    """The figures of a job that has ended; 404 until then. ``laconic report`` draws them."""
+
+@router.get(
+    "/{job_id}/report",
+    operation_id="getReport",
+    response_model=dict[str, Any],
+    openapi_extra=needs("jobs:read"),
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+)
+def report(
+    job: VisibleJob, context: Ctx, accept: Annotated[str, Header()] = "*/*"
+) -> Response | dict[str, Any]:
+    """The figures of a job that has ended; 404 until then. With ``Accept: text/html``, as a browser
+    asks, the page that shows them."""
     if job.state in ACTIVE:
         detail = f"job {job.id} is {job.state}; its report is there when it has ended"
         raise ApiProblem(404, "report_not_ready", detail)
@@ -31,4 +49,15 @@ def report(job: VisibleJob, context: Ctx) -> dict[str, Any]:
     if not data.evaluations and not data.steps:
         detail = f"job {job.id} {job.state} before its first step: there is nothing to report"
         raise ApiProblem(404, "report_not_ready", detail)
+    if "text/html" in accept:
+        return HTMLResponse(_page(context, data), headers=REPORT)
     return report_content(data)
+
+
+def _page(context: Context, data: ReportData) -> str:
+    from services.analysis.write import analyse_job
+    from services.reports.render import render_html
+
+    with _DRAWING:
+        sections = analyse_job(data, context.settings.home.job(str(data.job["id"]))).sections
+        return render_html(data, sections)

@@ -79,7 +79,7 @@ class ControlPlane:
         self.app, self.url, self.launcher, self.body = app, url, launcher, body
         self.context = app.state.context
         self.store = self.context.store
-        self.http = httpx.Client(base_url=url, timeout=20)
+        self.http = httpx.Client(base_url=url, timeout=60)
 
     def create(self, http=None, **more) -> str:
         answer = (http or self.http).post("/v1/jobs", json={**self.body, **more})
@@ -190,7 +190,7 @@ def make_token(home, *scopes, tenant="default", name="test", lifetime=None):
 def client_of(plane, token):
     """An HTTP client that sends a token."""
     headers = {"Authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=plane.url, timeout=20, headers=headers)
+    return httpx.Client(base_url=plane.url, timeout=60, headers=headers)
 
 
 def problem(answer, status, code):

@@ -1,0 +1,1 @@
+"""The live page: templates, assets and the headers they are sent with."""
