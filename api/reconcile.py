@@ -34,7 +34,7 @@ log = logging.getLogger("laconic.reconcile")
 
 _STOP_SECONDS: Final = 10.0
 """Longest wait for Ray to end a driver that was stopped."""
-_LEAVE_SECONDS: Final = 60.0
+_LEAVE_SECONDS: Final = 10.0
 """Longest wait for the driver of the attempt before, whose record is written, to let go of its
 workers; then it is stopped."""
 _FRESH_SECONDS: Final = 10.0

@@ -170,17 +170,20 @@ class RedisCalls:
 
         return self.ask(question)
 
-    def _unavailable(self, error: Exception) -> StoreUnavailable:
-        return StoreUnavailable(f"the job store {self.address.shown} does not answer: {error}")
+    def _unavailable(self, error: RedisError) -> StoreUnavailable:
+        silent = isinstance(error, redis.ConnectionError | redis.TimeoutError)
+        what = "does not answer" if silent and not _is_final(error) else "refused"
+        return StoreUnavailable(f"the job store {self.address.shown} {what}: {error}")
 
 
-def _is_final(error: BaseException | None) -> bool:
+def _is_final(error: BaseException) -> bool:
     """Whether asking again is of no use: neither a wrong password nor a certificate of somebody
     else becomes right."""
-    while error is not None:
-        if isinstance(error, AuthenticationError | ssl.SSLCertVerificationError):
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, AuthenticationError | ssl.SSLCertVerificationError):
             return True
-        error = error.__cause__ or error.__context__
+        found = found.__cause__ or found.__context__
     return False
 
 

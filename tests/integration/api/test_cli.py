@@ -91,10 +91,22 @@ def test_cancel_stage_and_resume(plane, laconic):
     assert laconic("stage", job, "next").returncode == 0
     assert laconic("cancel", job).returncode == 0
     assert [c.kind for c in plane.store.take_commands(job, 1)] == ["stage", "cancel"]
-    plane.store.set_state(job, "interrupted", attempt=1)
+    plane.store.set_state(job, "failed", attempt=1)
     assert laconic("resume", job).returncode == 0
     assert plane.store.get_job(job).attempt == 2
     assert laconic("resume", job).returncode == 2
+
+
+def test_pause_and_resume(plane, laconic):
+    job = plane.running()
+    asked = laconic("pause", job)
+    assert (asked.returncode, asked.stdout.strip()) == (0, f"{job} was asked to pause")
+    assert [c.kind for c in plane.store.take_commands(job, 1)] == ["pause"]
+    plane.store.set_state(job, "paused", attempt=1)
+    assert laconic("pause", job).stdout.strip() == f"{job} is paused"
+    assert "paused" in laconic("status", job).stdout
+    assert laconic("resume", job).returncode == 0
+    assert plane.store.get_job(job).attempt == 2
 
 
 @pytest.mark.parametrize(("state", "code"), [("succeeded", 0), ("failed", 1)])

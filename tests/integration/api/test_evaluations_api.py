@@ -6,6 +6,7 @@ import pytest
 
 from services.evaluation.response_file import write_responses
 from services.evaluation.result_folder import ResultFolder
+from services.launcher import Observation
 from tests.integration.api.test_jobs_api import problem
 from tests.unit.evaluated import response
 
@@ -127,6 +128,7 @@ def test_cancel_and_resume(plane, spec):
     plane.wait_for("submission", lambda: plane.store.get_job(evaluation).ray_submission_id)
     plane.store.set_state(evaluation, "starting", attempt=1)
     plane.store.set_state(evaluation, "failed", attempt=1, cause="x")
+    plane.launcher.shown[f"{evaluation}-1"] = Observation("failed")
     answer = plane.http.post(f"/v1/evaluations/{evaluation}/resume")
     assert (answer.status_code, answer.json()["attempt"]) == (202, 2)
     plane.wait_for("submission", lambda: plane.store.get_job(evaluation).ray_submission_id)

@@ -6,6 +6,7 @@ import copy
 
 import pytest
 
+from services.launcher import Observation
 from tests.integration.api.conftest import problem
 
 
@@ -253,8 +254,59 @@ def test_a_queued_job_is_cancelled_at_once(plane):
 def test_a_running_job_is_asked_to_cancel(plane):
     job = plane.running()
     answer = plane.http.post(f"/v1/jobs/{job}/cancel")
-    assert (answer.status_code, answer.json()["state"]) == (202, "running")
+    assert (answer.status_code, answer.json()["state"]) == (202, "stopping")
     assert [c.kind for c in plane.store.take_commands(job, 1)] == ["cancel"]
+
+
+def test_a_cancel_has_its_reason_and_its_grace(plane):
+    job = plane.running()
+    body = {"reason": "wrong data", "grace_seconds": 3}
+    assert plane.http.post(f"/v1/jobs/{job}/cancel", json=body).status_code == 202
+    assert plane.store.get_job(job).cancel_grace_seconds == 3
+    (event,) = [e for e in plane.store.events(job) if e.type == "command"]
+    assert event.reason == "wrong data"
+    found = problem(
+        plane.http.post(f"/v1/jobs/{job}/cancel", json={"grace_seconds": -1}),
+        *(422, "invalid_request"),
+    )
+    assert found["errors"][0]["pointer"] == "/grace_seconds"
+
+
+def test_a_running_job_is_paused_by_its_driver_and_resumed(plane):
+    job = plane.running()
+    answer = plane.http.post(f"/v1/jobs/{job}/pause", json={"reason": "others first"})
+    assert (answer.status_code, answer.json()["state"]) == (202, "pausing")
+    assert plane.http.post(f"/v1/jobs/{job}/pause").status_code == 202
+    (command,) = plane.store.take_commands(job, 1)
+    assert (command.kind, command.reason) == ("pause", "others first")
+    plane.store.set_state(job, "paused", attempt=1, cause="paused on request after step 3")
+    plane.launcher.shown[f"{job}-1"] = Observation("succeeded")
+    answer = plane.http.post(f"/v1/jobs/{job}/pause")
+    assert (answer.status_code, answer.json()["cause"]) == (200, "paused on request after step 3")
+    answer = plane.http.post(f"/v1/jobs/{job}/resume", json={"reason": "our turn"})
+    assert (answer.status_code, answer.json()["attempt"]) == (202, 2)
+    plane.wait_for("submission", lambda: f"{job}-2" in plane.launcher.submitted)
+    resumed = [e for e in plane.store.events(job) if e.data.get("to") == "queued"]
+    assert [e.reason for e in resumed] == ["our turn"]
+    logged = plane.http.get(f"/v1/jobs/{job}/events").json()["data"]
+    assert "our turn" in [e["reason"] for e in logged]
+
+
+def test_a_queued_job_is_paused_at_once(plane):
+    plane.launcher.refuses = "no cluster"
+    job = plane.create()
+    answer = plane.http.post(f"/v1/jobs/{job}/pause")
+    assert (answer.status_code, answer.json()["state"]) == (200, "paused")
+    assert plane.http.post(f"/v1/jobs/{job}/cancel").json()["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled", "interrupted", "stopping"])
+def test_a_job_that_has_stopped_cannot_be_paused(plane, state):
+    job = plane.running()
+    plane.store.set_state(job, state, attempt=1)
+    found = problem(plane.http.post(f"/v1/jobs/{job}/pause"), 409, "illegal_transition")
+    assert found["state"] == state
+    assert "pausing" not in found["allowed"]
 
 
 def test_an_ended_job_cannot_be_cancelled(plane):
@@ -268,6 +320,7 @@ def test_an_interrupted_job_is_cancelled_or_resumed(plane):
     first, second = plane.running(), plane.running()
     for job in (first, second):
         plane.store.set_state(job, "interrupted", attempt=1)
+        plane.launcher.shown[f"{job}-1"] = Observation("succeeded")
     assert plane.http.post(f"/v1/jobs/{first}/cancel").json()["state"] == "cancelled"
     answer = plane.http.post(f"/v1/jobs/{second}/resume")
     assert (answer.status_code, answer.json()["attempt"]) == (202, 2)

@@ -7,8 +7,17 @@ from dataclasses import replace
 
 import pytest
 
+from api.dependencies import Context
+from api.reconcile import Reconciler
+from api.settings import Settings
+from services.home import Home
 from services.launcher import Observation
+from services.presets.registry import resolve
 from services.spec.validation import ClusterSize
+from services.stores.retention import Retention
+from services.stores.sqlite import SqliteJobStore
+from tests.integration.api.conftest import RecordingLauncher
+from tests.integration.waiting import wait_until
 
 GRACE = 0.5
 
@@ -58,8 +67,88 @@ def test_a_cancelled_job_whose_cluster_is_gone_is_cancelled(plane):
 def test_a_cluster_that_does_not_answer_ends_nothing(plane):
     job = plane.running()
     plane.launcher.shown[f"{job}-1"] = Observation("unobservable", "connection refused")
+    plane.wait_for("doubt", lambda: plane.state(job) == "reconciling")
+    settle(plane)
+    lost = plane.store.get_job(job)
+    assert (lost.state, lost.held, lost.finished_at) == ("reconciling", "running", None)
+    assert "connection refused" in lost.cause
+    assert plane.launcher.stopped == []
+    plane.launcher.shown[f"{job}-1"] = Observation("running")
+    plane.wait_for("sight", lambda: plane.state(job) == "running")
+    states = [e.data["to"] for e in plane.store.events(job) if e.type == "state"]
+    assert states == ["starting", "running", "reconciling", "running"]
+
+
+@pytest.mark.parametrize("held", ["starting", "pausing", "stopping"])
+def test_a_job_comes_back_as_what_it_was(plane, held):
+    job = plane.launched()
+    plane.store.set_state(job, "starting", attempt=1)
+    if held != "starting":
+        plane.store.set_state(job, held, attempt=1)
+    plane.launcher.shown[f"{job}-1"] = Observation("unobservable")
+    plane.wait_for("doubt", lambda: plane.state(job) == "reconciling")
+    plane.launcher.shown[f"{job}-1"] = Observation("running")
+    plane.wait_for("sight", lambda: plane.state(job) == held)
+
+
+def test_a_driver_that_is_heard_needs_no_other_witness(plane):
+    job = plane.running(step=1)
+    plane.launcher.shown[f"{job}-1"] = Observation("unobservable")
     settle(plane)
     assert plane.state(job) == "running"
+
+
+def test_a_queued_job_whose_cluster_is_silent_still_waits(plane):
+    job = plane.launched()
+    plane.launcher.shown[f"{job}-1"] = Observation("unobservable")
+    settle(plane)
+    assert plane.state(job) == "queued"
+
+
+def test_a_driver_that_is_silent_for_too_long_is_out_of_sight_until_it_speaks(plane, monkeypatch):
+    job = plane.running(step=1)
+    plane.context.settings = replace(plane.context.settings, heartbeat_overdue_seconds=30)
+    now, ahead = time.time, [0.0]
+    monkeypatch.setattr("api.reconcile.time.time", lambda: now() + ahead[0])
+    ahead[0] = 25.0
+    settle(plane)
+    assert plane.state(job) == "running"
+    ahead[0] = 40.0
+    plane.wait_for("doubt", lambda: plane.state(job) == "reconciling")
+    assert "no sign of life" in plane.store.get_job(job).cause
+    ahead[0] = 0.0
+    plane.store.heartbeat(job, 1, {"step": 2})
+    plane.wait_for("sight", lambda: plane.state(job) == "running")
+
+
+def test_the_record_of_a_driver_out_of_sight_counts(plane):
+    job = plane.running()
+    plane.launcher.shown[f"{job}-1"] = Observation("unobservable")
+    plane.wait_for("doubt", lambda: plane.state(job) == "reconciling")
+    plane.store.set_state(job, "succeeded", attempt=1)
+    settle(plane)
+    assert plane.state(job) == "succeeded"
+
+
+def test_a_cluster_that_answers_again_may_say_that_the_driver_is_gone(plane):
+    job = plane.running()
+    plane.launcher.shown[f"{job}-1"] = Observation("unobservable")
+    plane.wait_for("doubt", lambda: plane.state(job) == "reconciling")
+    plane.launcher.shown[f"{job}-1"] = Observation("missing")
+    plane.wait_for("the end", lambda: plane.state(job) == "interrupted")
+
+
+def test_a_cancel_of_a_job_out_of_sight_is_enforced_once_that_can_be_seen(impatient):
+    plane = impatient
+    job = plane.running()
+    plane.launcher.shown[f"{job}-1"] = Observation("unobservable")
+    plane.wait_for("doubt", lambda: plane.state(job) == "reconciling")
+    assert plane.http.post(f"/v1/jobs/{job}/cancel").status_code == 202
+    time.sleep(GRACE)
+    settle(plane)
+    assert plane.launcher.stopped == []
+    plane.launcher.shown[f"{job}-1"] = Observation("running")
+    plane.wait_for("the end", lambda: plane.state(job) == "cancelled")
 
 
 def test_a_job_too_large_for_a_cluster_seen_only_later_fails_with_the_field(plane):
@@ -113,9 +202,17 @@ def test_a_cancel_that_is_not_obeyed_is_enforced_after_the_grace(impatient):
     assert "stopped after" in plane.store.get_job(job).cause
 
 
-def test_a_driver_of_a_job_cancelled_while_submitted_is_stopped(plane):
+def test_the_grace_of_a_cancel_counts_before_that_of_the_settings(plane):
+    job = plane.running()
+    plane.http.post(f"/v1/jobs/{job}/cancel", json={"grace_seconds": GRACE})
+    plane.wait_for("the end", lambda: plane.state(job) == "cancelled")
+    assert f"after {GRACE:g} s" in plane.store.get_job(job).cause
+
+
+@pytest.mark.parametrize("wish", ["cancel", "pause"])
+def test_a_driver_of_a_job_that_left_the_queue_is_stopped(plane, wish):
     job = plane.launched()
-    assert plane.http.post(f"/v1/jobs/{job}/cancel").status_code == 200
+    assert plane.http.post(f"/v1/jobs/{job}/{wish}").status_code == 200
     plane.wait_for("the stop", lambda: plane.launcher.stopped == [f"{job}-1"])
 
 
@@ -159,3 +256,70 @@ def test_a_resumed_job_is_not_ended_by_what_became_of_its_old_driver(plane):
     plane.wait_for("the new driver", lambda: f"{job}-2" in plane.launcher.submitted)
     settle(plane)
     assert plane.state(job) == "queued"
+
+
+def test_a_resumed_job_starts_once_the_workers_of_its_old_driver_are_free(plane):
+    """The record of an attempt is written before its driver has let go of everything."""
+    job = plane.running()
+    plane.store.set_state(job, "pausing", attempt=1)
+    plane.store.set_state(job, "paused", attempt=1)
+    plane.http.post(f"/v1/jobs/{job}/resume")
+    settle(plane)
+    assert plane.launcher.submitted == [f"{job}-1"]
+    plane.launcher.shown[f"{job}-1"] = Observation("succeeded")
+    plane.wait_for("the new driver", lambda: f"{job}-2" in plane.launcher.submitted)
+    assert plane.launcher.stopped == []
+
+
+def test_an_old_driver_that_does_not_leave_is_stopped(plane, monkeypatch):
+    monkeypatch.setattr("api.reconcile._LEAVE_SECONDS", 0.3)
+    job = plane.running()
+    plane.store.set_state(job, "interrupted", attempt=1)
+    plane.http.post(f"/v1/jobs/{job}/resume")
+    plane.wait_for("the new driver", lambda: f"{job}-2" in plane.launcher.submitted)
+    assert plane.launcher.stopped == [f"{job}-1"]
+
+
+def test_old_jobs_go_and_logs_of_jobs_at_work_are_trimmed(plane, monkeypatch):
+    monkeypatch.setattr("api.reconcile._TIDY_SECONDS", 0.0)
+    old, working = plane.running(), plane.running()
+    plane.store.set_state(old, "succeeded", attempt=1)
+    plane.launcher.shown[f"{old}-1"] = Observation("succeeded")
+    for _ in range(20):
+        plane.store.append_event(working, "note", "")
+    settle(plane)
+    assert plane.state(old) == "succeeded"
+    keep = Retention(events_per_job=5, ended_days=1e-9)
+    plane.context.settings = replace(plane.context.settings, retention=keep)
+    plane.wait_for(
+        "the end of the old", lambda: plane.http.get(f"/v1/jobs/{old}").status_code == 404
+    )
+    plane.wait_for("a short log", lambda: len(plane.store.events(working)) <= 5)
+    assert plane.store.first_event(working) > 10
+    settle(plane)
+
+
+def test_of_two_control_planes_on_a_store_one_looks_after_the_jobs(tmp_path):
+    store = SqliteJobStore(tmp_path / "jobs.db")
+    settings = Settings(home=Home(tmp_path).create(), reconcile_seconds=0.05, max_running_jobs=9)
+    contexts = [Context(settings, store, RecordingLauncher()) for _ in range(2)]
+    first, second = (Reconciler(context) for context in contexts)
+    submitted = [context.launcher.submitted for context in contexts]
+    first.start()
+    wait_until("a look", lambda: contexts[0].last_reconciled, 15)
+    second.start()
+    try:
+        wait_until("a look", lambda: contexts[1].last_reconciled, 15)
+        job = store.create_job(resolve("tiny-cpu"), None).id
+        wait_until("a driver", lambda: submitted[0] == [f"{job}-1"], 15)
+        contexts[1].launcher.shown[f"{job}-1"] = Observation("running")
+        store.set_state(job, "starting", attempt=1)
+        assert submitted[1] == []
+        first.stop()
+        later = store.create_job(resolve("tiny-cpu"), None).id
+        wait_until("the other", lambda: submitted[1] == [f"{later}-1"], 15)
+        assert submitted[0] == [f"{job}-1"]
+        assert store.get_job(job).state == "starting"
+    finally:
+        contexts[1].launcher.shown.clear()
+        second.stop()

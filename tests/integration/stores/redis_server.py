@@ -52,8 +52,8 @@ class RedisServer:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> RedisServer:
-        """Start it and wait until it answers."""
+    def start(self, *, probe: bool = True) -> RedisServer:
+        """Start it and wait until it answers, or without ``probe`` until it listens."""
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [
             program("redis-server", "redis-server"),
@@ -63,6 +63,9 @@ class RedisServer:
         ]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        if not probe:
+            wait_for_port(self.port)
+            return self
         calls = RedisCalls(RedisAddress.parse(self.url, {}), START_SECONDS)
         try:
             calls.ask(lambda client: client.ping())
@@ -83,19 +86,6 @@ class RedisServer:
         """End it, if it runs."""
         if self._process is not None:
             self.kill()
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    def commands_seen(self) -> int:
-        """How many commands it has processed."""
-        calls = RedisCalls(RedisAddress.parse(self.url, {}), START_SECONDS)
-        try:
-            return int(calls.ask(lambda client: client.info("stats"))["total_commands_processed"])
-        finally:
-            calls.close()
 
 
 def wait_for_port(port: int, seconds: float = START_SECONDS) -> None:
