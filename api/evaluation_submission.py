@@ -7,7 +7,7 @@ from pathlib import Path
 from api.dependencies import Context
 from api.schemas import CreateEvaluation
 from api.submission import roots_of
-from api.usage import refuse_over_quota
+from api.usage import note_begun, refuse_over_quota
 from services.builtin import UnknownBuiltin, is_name
 from services.control.principal import Principal
 from services.model_source import UnknownModel, job_of, model_folder, pinned
@@ -56,7 +56,7 @@ def submit_evaluation(
             labels=body.labels,
             author=caller.actor,
         )
-    context.wake.set()
+    note_begun(context, record)
     return record
 
 

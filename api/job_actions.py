@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from api.dependencies import Context
-from api.usage import refuse_over_quota
+from api.usage import note_begun, refuse_over_quota
 from services.stores.lifecycle import ACTIVE, RESUMABLE
 from services.stores.protocol import IllegalTransition, JobRecord
 
@@ -107,5 +107,5 @@ def resume_job(
         if record.state in RESUMABLE:
             refuse_over_quota(context, record.tenant, record.spec)
         begun = context.store.begin_attempt(record.id, expect=expect, author=author, reason=reason)
-    context.wake.set()
+    note_begun(context, begun)
     return begun

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from api.dependencies import Context
 from api.schemas import CreateJob
-from api.usage import refuse_over_quota
+from api.usage import note_begun, refuse_over_quota
 from services.builtin import is_name
 from services.control.principal import Principal
 from services.presets.registry import resolve
@@ -43,7 +43,7 @@ def submit(context: Context, caller: Principal, body: CreateJob, job_id: str | N
             labels=body.labels,
             author=caller.actor,
         )
-    context.wake.set()
+    note_begun(context, record)
     return record
 
 

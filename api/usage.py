@@ -45,6 +45,14 @@ def refuse_over_quota(context: Context, tenant: str, spec: Spec) -> None:
         raise ApiProblem(403, "quota_exceeded", f"tenant {tenant}: {wrong}")
 
 
+def note_begun(context: Context, job: JobRecord) -> None:
+    """A job was created or resumed: it is seen to, and webhooks are told of it, even if it ends
+    before anybody looks."""
+    if context.control.webhooks.of_tenant(job.tenant):
+        context.control.webhooks.follow([job.id])
+    context.wake.set()
+
+
 def storage_of(context: Context, tenant: str) -> int:
     """Bytes on disk of all a tenant's jobs and named models; a file that has several names counts
     once."""

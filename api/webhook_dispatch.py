@@ -24,7 +24,8 @@ from services.control.webhook_target import BadTarget, check
 from services.control.webhooks import Delivery, Topic, Webhook, retry_delay
 from services.stores.identity import new_suffix
 from services.stores.lifecycle import ACTIVE, JobState
-from services.stores.protocol import EventRecord, JobNotFound, JobRecord
+from services.stores.listing import JobFilter
+from services.stores.protocol import EventRecord, JobNotFound, JobRecord, JobStore
 
 log = logging.getLogger("laconic.webhooks")
 
@@ -93,20 +94,19 @@ class WebhookDispatcher:
     def _jobs(self) -> Iterator[JobRecord]:
         """Jobs that may have news: those at work, and those not read to their end."""
         seen = set()
-        cursor: str | None = None
-        while True:
-            page, cursor = self._context.store.list_jobs(100, cursor, ACTIVE)
-            for job in page:
-                seen.add(job.id)
-                yield job
-            if cursor is None:
-                break
+        for job in active_jobs(self._context.store):
+            seen.add(job.id)
+            yield job
         for job_id in self._store.open_jobs():
-            if job_id not in seen:
-                try:
-                    yield self._context.store.get_job(job_id)
-                except JobNotFound:
-                    self._store.enqueue(job_id, 0, True, [])
+            if job_id not in seen and (ended := self._forget_if_gone(job_id)) is not None:
+                yield ended
+
+    def _forget_if_gone(self, job_id: str) -> JobRecord | None:
+        try:
+            return self._context.store.get_job(job_id)
+        except JobNotFound:
+            self._store.enqueue(job_id, 0, True, [])
+            return None
 
     def _collect_job(self, job: JobRecord, hooks: list[Webhook]) -> None:
         position = self._store.position(job.id)
@@ -189,6 +189,16 @@ class WebhookDispatcher:
         if 200 <= status < 300:
             return status, None
         return status, f"the receiver answered {status}"
+
+
+def active_jobs(store: JobStore, tenant: str | None = None) -> Iterator[JobRecord]:
+    """Jobs that have or will have a driver, of a tenant or of all."""
+    cursor: str | None = None
+    while True:
+        page, cursor = store.list_jobs(100, cursor, ACTIVE, JobFilter(tenant=tenant))
+        yield from page
+        if cursor is None:
+            return
 
 
 def topic_of(event: EventRecord) -> Topic | None:

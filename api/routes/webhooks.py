@@ -13,7 +13,7 @@ from algorithms.strict import Strict
 from api.dependencies import Caller, Context, Ctx, Reserved
 from api.operation import Operation, needs
 from api.problems import ApiProblem
-from api.webhook_dispatch import test_delivery
+from api.webhook_dispatch import active_jobs, test_delivery
 from services.control.cursor import seal, unseal
 from services.control.principal import Principal
 from services.control.webhook_signature import new_secret
@@ -134,6 +134,8 @@ def create(
             description=body.description,
         )
     )
+    # What is at work now may have ended before anybody looks.
+    store.follow([j.id for j in active_jobs(context.store, caller.tenant)])
     response.headers["Location"] = f"/v1/webhooks/{webhook.id}"
     return _with_secret(webhook)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from services.control.sqlite_database import ControlDatabase
@@ -58,6 +59,14 @@ class SqliteWebhooks:
             "SELECT position FROM webhook_positions WHERE job_id = ?", (job_id,)
         ).fetchone()
         return None if row is None else int(row["position"])
+
+    def follow(self, job_ids: Sequence[str]) -> None:
+        with self._database.write() as db:
+            db.executemany(
+                "INSERT INTO webhook_positions (job_id, position, closed) VALUES (?, 0, 0)"
+                " ON CONFLICT (job_id) DO UPDATE SET closed = 0",
+                [(job_id,) for job_id in job_ids],
+            )
 
     def open_jobs(self) -> list[str]:
         db = self._database.read()

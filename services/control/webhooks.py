@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -95,6 +96,11 @@ class WebhookStore(Protocol):
 
     def position(self, job_id: str) -> int | None:
         """Id of the job's last event that has been put into the outbox; None where none was."""
+        ...
+
+    def follow(self, job_ids: Sequence[str]) -> None:
+        """Have the logs of these jobs read to their end, also if the jobs have ended by the time
+        somebody looks."""
         ...
 
     def open_jobs(self) -> list[str]:

@@ -167,7 +167,7 @@ def serve(home, body, *, limits=None, **settings):
     # The control plane waits a while for drivers whose jobs have ended: none is left.
     launcher.shown = {name: Observation("succeeded") for name in launcher.shown}
     server.should_exit = True
-    thread.join(WAIT_SECONDS)
+    thread.join(4 * WAIT_SECONDS)
     assert not thread.is_alive()
 
 

@@ -104,6 +104,18 @@ def test_a_receiver_is_told_what_happens_signed_and_once(local, receiver):
     assert (len(rest["data"]), rest["has_more"]) == (1, False)
 
 
+def test_a_job_that_ends_before_anybody_looks_is_told_of(tmp_path, body, receiver):
+    allowed = networks("127.0.0.0/8")
+    with serve(tmp_path / "home", body, webhook_networks=allowed, poll_seconds=3.0) as plane:
+        plane.launcher.refuses = "no cluster"
+        old = plane.create()
+        register(plane, receiver, topics=["job.created", "job.cancelled"])
+        plane.store.set_state(old, "cancelled", attempt=1)
+        plane.http.post(f"/v1/jobs/{plane.create()}/cancel")
+        plane.wait_for("three messages", lambda: len(receiver.got) == 3)
+        assert sorted(receiver.topics) == ["job.cancelled", "job.cancelled", "job.created"]
+
+
 def test_a_failed_message_is_sent_again_with_the_same_id_until_it_is_given_up(
     local, receiver, monkeypatch
 ):

@@ -192,6 +192,17 @@ def test_an_event_goes_into_the_outbox_once(control):
     assert len(hooks.deliveries("wh-1", None, 10)) == 2
 
 
+def test_a_job_is_followed_from_its_begin_and_again_when_it_goes_on(control):
+    hooks = control.webhooks
+    hooks.follow(["job-1", "job-2"])
+    assert hooks.position("job-1") == 0
+    hooks.enqueue("job-1", 7, True, [])
+    assert hooks.open_jobs() == ["job-2"]
+    hooks.follow(["job-1"])
+    assert sorted(hooks.open_jobs()) == ["job-1", "job-2"]
+    assert hooks.position("job-1") == 7
+
+
 def test_a_webhook_that_is_removed_takes_its_deliveries_along(control):
     hooks = control.webhooks
     assert hooks.add(WEBHOOK) == hooks.add(replace(WEBHOOK, url="https://other/"))
