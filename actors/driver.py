@@ -27,8 +27,8 @@ from actors.training_run import TrainingRun
 from actors.waiting import Waiter
 from services.builtin import resolve_path
 from services.checkpoints import CheckpointStore
-from services.datasets import Question, load_questions
 from services.home import Home
+from services.job_data import load_job_data
 from services.reports.machine import describe_machine
 from services.stores.lifecycle import JobState
 from services.stores.protocol import EventLevel, IllegalTransition, JobStore, StaleAttempt
@@ -161,11 +161,9 @@ class Driver:
     def _run(self) -> None:
         spec, paths = self.spec, self.home.job(self.job_id)
         model = resolve_path(spec.model.path)
-        questions = load_questions(spec.data)
-        held_out: list[Question] = []
-        if wanted := spec.evaluation:
-            source = spec.data.model_copy(update={"path": wanted.path})
-            held_out = load_questions(source, wanted.questions)  # the rows that were checked
+        data = load_job_data(spec)
+        for notice in data.notices:
+            self.event(notice.kind, notice.message, notice.data, notice.level)
         ray.init(
             address="auto", namespace=f"laconic-{self.job_id}", log_to_driver=True, logging_level=30
         )
@@ -183,7 +181,7 @@ class Driver:
         self.roles.start_learners()
         waiter = Waiter(self.tick)
         self.run = run = TrainingRun(
-            self.job_id, spec, paths, self.roles, waiter, self, questions, held_out
+            self.job_id, spec, paths, self.roles, waiter, self, data.questions, data.held_out
         )
         if checkpoint:
             run.restore(checkpoint)

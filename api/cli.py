@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from api.client import ApiError, Client, Unreachable
+from api.data import data
 from api.overrides import BadInput, parse_settings, read_spec
 from api.progress_view import job_table, print_outcome
 from api.settings import DEFAULT_HOST, DEFAULT_PORT
@@ -36,6 +37,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(data, name="data")
 out = Console()
 err = Console(stderr=True)
 

@@ -171,10 +171,15 @@ def _named(entry: BenchmarkEntry) -> list[str]:
     return [name for c in entry.layouts for name in (c.question, c.answer)]
 
 
+def fits(entry: BenchmarkEntry, benchmark: Benchmark) -> bool:
+    """Whether the content is the pinned one, or where none is pinned has as many questions."""
+    return benchmark.pinned or (entry.sha256 is None and len(benchmark.questions) == entry.rows)
+
+
 def _hold_to_pin(entry: BenchmarkEntry, benchmark: Benchmark) -> None:
-    rows = len(benchmark.questions)
-    if benchmark.pinned or (entry.sha256 is None and rows == entry.rows):
+    if fits(entry, benchmark):
         return
+    rows = len(benchmark.questions)
     counted = f"{rows} questions, expected {entry.rows}; " if rows != entry.rows else ""
     pin = f"the pinned one {entry.sha256}" if entry.sha256 else "and none is pinned"
     raise DataError(
