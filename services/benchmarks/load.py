@@ -58,6 +58,12 @@ def data_folder(folder: Path | None = None) -> Path | None:
     return Path(named).expanduser() if named else None
 
 
+def fix_data_folder() -> None:
+    """Make ``LACONIC_DATA`` absolute for the processes started from here on, in other folders."""
+    if place := data_folder():
+        os.environ[VARIABLE] = str(place.absolute())
+
+
 def load_benchmark(
     name: str, folder: Path | None = None, *, allow_other_content: bool = False
 ) -> Benchmark:
