@@ -17,8 +17,8 @@ from actors.training_run import TrainingRun
 from actors.waiting import Waiter
 from services.builtin import resolve_path
 from services.checkpoints import CheckpointStore
-from services.datasets import Question, held_out, load_questions
 from services.home import Home
+from services.job_data import load_job_data
 from services.reports.machine import describe_machine
 from services.stores.protocol import Command, JobStore
 
@@ -81,10 +81,9 @@ class Driver(Attempt):
     def work(self) -> None:
         spec, paths = self.spec, self.home.job(self.job_id)
         model = resolve_path(spec.model.path)
-        questions = load_questions(spec.data)
-        evaluated: list[Question] = []
-        if (wanted := spec.evaluation) and (source := held_out(spec)):
-            evaluated = load_questions(source, wanted.questions)  # the rows that were checked
+        data = load_job_data(spec)
+        for notice in data.notices:
+            self.event(notice.kind, notice.message, notice.data, notice.level)
         self.connect()
         checkpoints = CheckpointStore(paths.checkpoints)
         checkpoints.recover()
@@ -99,7 +98,7 @@ class Driver(Attempt):
         self.roles.start_learners()
         waiter = Waiter(self.tick)
         self.run = run = TrainingRun(
-            self.job_id, spec, paths, self.roles, waiter, self, questions, evaluated
+            self.job_id, spec, paths, self.roles, waiter, self, data.questions, data.held_out
         )
         if checkpoint:
             run.restore(checkpoint)

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from api import evaluation_commands, report_commands
 from api.client import ApiError, Client, Unreachable
+from api.data import data
 from api.overrides import BadInput, parse_settings, read_spec
 from api.progress_view import ProgressView, job_table, print_outcome
 from api.settings import DEFAULT_HOST, DEFAULT_PORT
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 evaluation_commands.register(app)
 report_commands.register(app)
+app.add_typer(data, name="data")
 out = Console()
 err = Console(stderr=True)
 
