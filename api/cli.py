@@ -20,6 +20,7 @@ from api.client import ApiError, Client, Unreachable
 from api.overrides import BadInput, parse_settings, read_spec
 from api.progress_view import job_table, print_outcome
 from api.settings import DEFAULT_HOST, DEFAULT_PORT
+from api.verify import verify
 from api.watching import watch as watch_job
 from services.home import Home
 from services.stores.lifecycle import ACTIVE
@@ -47,6 +48,8 @@ HomeFolder = Annotated[
     Path | None, typer.Option("--home", envvar="LACONIC_HOME", help="Home folder.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+app.command()(verify)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from services.model_folder import ModelError, ModelFacts, inspect_model
 from services.prompt_lengths import long_prompts
 from services.spec.job import JobSpec
 from services.spec.problems import Problem, pointer
+from services.verification import kinds
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ def find_problems(spec: JobSpec, cluster: ClusterSize | None) -> list[Problem]:
     context = min((c for c in (spec.generator.max_model_len, facts.context) if c), default=None)
     problems += _data_problems(spec, model, context)
     problems += _context_problems(spec, facts, context)
+    try:
+        kinds.check(spec.verifier.kind)
+    except kinds.UnknownKind as error:
+        problems.append(Problem("/verifier/kind", str(error)))
     if cluster is not None:
         problems += cluster_problems(spec, cluster)
     return problems
