@@ -46,6 +46,8 @@ class Verification:
             ApiProblem: 422 for an unknown verifier, 503 when too many requests wait, when the
                 control plane ends, or when the pool brings no verdicts.
         """
+        if self._closed:
+            raise _closing()
         if self._requests >= _AT_MOST:
             detail = f"{self._requests} requests for verdicts wait already; try again in a moment"
             raise ApiProblem(503, "verification_busy", detail, headers={"Retry-After": "5"})
@@ -63,8 +65,7 @@ class Verification:
             problems = [Problem("/kind", str(error))]
             raise ApiProblem(422, "unknown_verifier", str(error), errors=problems) from error
         except PoolClosed as error:
-            detail = "the control plane is shutting down; try again later"
-            raise ApiProblem(503, "closing", detail) from error
+            raise _closing() from error
         except PoolStalled as error:
             raise ApiProblem(503, "verification_unavailable", str(error)) from error
 
@@ -87,3 +88,7 @@ class Verification:
         for pool in pools:
             pool.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _closing() -> ApiProblem:
+    return ApiProblem(503, "closing", "the control plane is shutting down; try again later")
