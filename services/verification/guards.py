@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from services.verification.spelling import hidden_character
+
 _MAX_DEPTH = 24
 _MAX_DIGITS = 400
 _MAX_EXPONENT = 5000
@@ -29,7 +31,7 @@ def unsupported(text: str) -> str | None:
     plain = _COMMAND.sub("", text)
     checks = {
         "code": _CODE.search(text),
-        "control_character": any(ord(c) < 32 and c not in "\n\t\r" for c in text),
+        "control_character": hidden_character(text),
         "depth": _depth(text) > _MAX_DEPTH,
         "digits": any(len(n) > _MAX_DIGITS for n in _INTEGER.findall(text)),
         "exponent": any(_over(n, _MAX_EXPONENT) for n in _EXPONENT.findall(plain))

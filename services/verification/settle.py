@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from algorithms.trajectory import Verdict
-from services.verification.exact import compare
 from services.verification.extract import MAX_ANSWER, extract
-from services.verification.policy import Policy
+from services.verification.guards import unsupported
+from services.verification.judging import EQUAL, UNDECIDED, Finding, Judge
+from services.verification.policy import RULES, Policy
+from services.verification.statement import first_number
 from services.verification.tolerance import Tolerance
 
 _MAX_GOLDS = 8
@@ -46,18 +48,41 @@ def settle(
         policy: how much the answer must do.
         tolerance: accepted distance of a number; None for none.
     """
-    found = extract(output)
+    found = extract(output, policy)
+    given = tuple(g for g in golds if g.strip())
     if found.answer is None:
         return Settled("unparsable", found.reason, found.well_formed)
-    given = tuple(g for g in golds if g.strip())
     if not given:
         return Settled("error", "no_gold", found.well_formed)
-    outcomes = [compare(g, found.answer) for g in given]
-    if "equal" in outcomes:
-        return Settled("correct", "equal", found.well_formed)
-    left = tuple(g for g, o in zip(given, outcomes, strict=True) if o == "undecided")
+    verdict = _decided(given, found.answer, policy, tolerance)
+    if isinstance(verdict, Finding):
+        return Settled(verdict.verdict, verdict.reason, found.well_formed)
+    return Open(verdict, found.answer, found.well_formed)
+
+
+def _decided(
+    golds: tuple[str, ...], answer: str, policy: Policy, tolerance: Tolerance | None
+) -> Finding | tuple[str, ...]:
+    """Return the verdict on an answer, or the accepted answers that are left to compare it with."""
+    judge = Judge(RULES[policy], tolerance, lambda *_: UNDECIDED)
+    judged = [judge.judge(g, answer) for g in golds]
+    if EQUAL in judged:
+        return Finding("correct", "equal")
+    if RULES[policy].first_number and _first_number_agrees(golds, answer):
+        return Finding("correct", "first_number")
+    left = tuple(g for g, j in zip(golds, judged, strict=True) if j == UNDECIDED)
     if not left:
-        return Settled("incorrect", "different", found.well_formed)
+        return Finding("incorrect", judged[0].reason)
+    if why := unsupported(answer):
+        return Finding("unparsable", f"unsupported:{why}")
     if len(left) > _MAX_GOLDS or any(len(g) > MAX_ANSWER for g in left):
-        return Settled("error", "gold_too_large", found.well_formed)
-    return Open(left, found.answer, found.well_formed)
+        return Finding("error", "gold_too_large")
+    return left
+
+
+def _first_number_agrees(golds: tuple[str, ...], answer: str) -> bool:
+    """Whether the first number of an answer is that of an accepted one, whatever else they say."""
+    given = first_number(answer)
+    return given is not None and any(
+        (wanted := first_number(g)) is not None and float(wanted) == float(given) for g in golds
+    )
