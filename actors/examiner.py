@@ -14,6 +14,7 @@ from algorithms.trajectory import Judgement, TrajectoryGroup
 from services.evaluation.plan import Chunk
 from services.evaluation.response import Response, responses_of
 from services.spec.job import GeneratorSpec, VerifierSpec
+from services.verification.case import Case
 from services.verification.policy import Policy
 
 _FETCH_SECONDS = 120
@@ -40,8 +41,12 @@ class Examiner:
         drawn = generate(self.generators, self.waiter, patience, chunk.requests, chunk.decoding)
         columns = ray.get([d["ref"][0] for d in drawn], timeout=_FETCH_SECONDS)
         groups = [TrajectoryGroup.from_columns(c) for c in columns]
-        items = [(g.gold, text) for g in groups for text in g.texts]
-        judging = self.verifier.judge_texts.remote(items)
+        cases = [
+            Case(question.gold, text, self.policy, question.tolerance)
+            for question, group in zip(chunk.questions, groups, strict=True)
+            for text in group.texts
+        ]
+        judging = self.verifier.judge_texts.remote(cases)
         conversations = [
             (request.prompt, text)
             for request, group in zip(chunk.requests, groups, strict=True)
@@ -50,9 +55,9 @@ class Examiner:
         counter = next(iter(self.generators.values()))
         counting = counter.thinkless_tokens.remote(conversations)
         judgements: list[Judgement] = self.waiter.one(
-            judging, self.verification.patience(len(items)), f"verdicts on {len(items)} responses"
+            judging, self.verification.patience(len(cases)), f"verdicts on {len(cases)} responses"
         )
         counts: list[int] = self.waiter.one(
-            counting, patience, f"the tokens of {len(items)} conversations"
+            counting, patience, f"the tokens of {len(cases)} conversations"
         )
         return responses_of(chunk, groups, judgements, counts, self.policy)

@@ -13,7 +13,7 @@ from algorithms.objectives import Objective
 from algorithms.scoring import ScoredGroup, score_groups
 from algorithms.trajectory import Judgement, TrajectoryGroup
 from services.spec.job import VerifierSpec
-from services.verification.pool import VerificationPool
+from services.verification.pool import CaseLike, VerificationPool
 
 _FETCH_SECONDS = 120
 _OBJECTIVE: TypeAdapter[Any] = TypeAdapter(Objective)
@@ -29,7 +29,7 @@ class VerifierPool:
     def __init__(self, spec: dict[str, Any]) -> None:
         settings = VerifierSpec.model_validate(spec)
         self._pool = VerificationPool(
-            settings.workers, settings.timeout_seconds, settings.memory_mib
+            settings.workers, settings.timeout_seconds, settings.memory_mib, kind=settings.kind
         )
 
     def score(
@@ -68,9 +68,9 @@ class VerifierPool:
                 record["contrast"].append(ray.put(s.columns()))
         return records
 
-    def judge_texts(self, items: list[tuple[tuple[str, ...], str]]) -> list[Judgement]:
-        """Judge ``(accepted answers, response text)`` pairs; the order is kept."""
-        return self._pool.judge(items)
+    def judge_texts(self, cases: Sequence[CaseLike]) -> list[Judgement]:
+        """Judge cases, or their first two, three or four fields; the order is kept."""
+        return self._pool.judge(cases)
 
     def gauges(self) -> dict[str, int]:
         """Return the pool's counters."""

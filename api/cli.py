@@ -22,6 +22,7 @@ from api.data import data
 from api.overrides import BadInput, parse_settings, read_spec
 from api.progress_view import ProgressView, job_table, print_outcome
 from api.settings import DEFAULT_HOST, DEFAULT_PORT
+from api.verify import verify
 from api.watching import view_of
 from api.watching import watch as watch_job
 from services.home import Home
@@ -53,6 +54,8 @@ HomeFolder = Annotated[
     Path | None, typer.Option("--home", envvar="LACONIC_HOME", help="Home folder.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+app.command()(verify)
 
 
 @app.command()

@@ -10,10 +10,11 @@ from algorithms.objectives import Entangled
 from services.builtin import UnknownBuiltin, resolve_path
 from services.datasets import DataError, held_out, load_questions
 from services.model_folder import ModelError, ModelFacts, inspect_model
-from services.spec.job import DataSpec, GeneratorSpec, JobSpec, LearnerSpec
+from services.spec.job import DataSpec, GeneratorSpec, JobSpec, LearnerSpec, VerifierSpec
 from services.spec.kind import Spec
 from services.spec.problems import Problem, pointer
 from services.spec.prompt_problems import prompt_problems
+from services.verification import kinds
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def find_problems(spec: JobSpec, cluster: ClusterSize | None) -> list[Problem]:
     context = min((c for c in (spec.generator.max_model_len, facts.context) if c), default=None)
     problems += _data_problems(spec, model, context)
     problems += _context_problems(spec, facts, context)
+    problems += verifier_problems(spec.verifier)
     if cluster is not None:
         problems += cluster_problems(spec, cluster)
     return problems
@@ -92,6 +94,14 @@ def _context_problems(spec: JobSpec, facts: ModelFacts, context: int | None) -> 
             "/evaluation/max_tokens",
             f"{spec.evaluation.max_tokens} response tokens do not fit; {remedy}",
         )
+
+
+def verifier_problems(spec: VerifierSpec) -> Iterator[Problem]:
+    """A verifier that is not installed here."""
+    try:
+        kinds.check(spec.kind)
+    except kinds.UnknownKind as error:
+        yield Problem("/verifier/kind", str(error))
 
 
 def cluster_problems(spec: Spec, cluster: ClusterSize) -> Iterator[Problem]:

@@ -74,6 +74,7 @@ _COMMANDS = {
         r"\epsilon": "varepsilon",
         r"\implies": "Rightarrow Longrightarrow",
         "^\\circ": "degree",
+        r"\angle": "measuredangle",
         r"\lor": "vee",
         r"\land": "wedge",
     }.items()
