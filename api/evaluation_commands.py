@@ -165,8 +165,10 @@ def _benchmark(text: str) -> str:
 
 def _name(model: str, benchmarks: list[str]) -> str:
     from services.evaluation.quotation import model_name
+    from services.spec.evaluation_job import BenchmarkSpec, name_of
 
-    text = "-".join([model_name(model), *(Path(b).stem for b in benchmarks)])
+    names = [name_of(BenchmarkSpec(path=b)) for b in benchmarks]
+    text = "-".join([model_name(model), *names])
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:60] or "evaluation"
 
 
