@@ -38,6 +38,7 @@ log = logging.getLogger("laconic.driver")
 
 _POLL_SECONDS = 0.5
 _HEARTBEAT_SECONDS = 2.0
+_GOLD_PROGRESS_SECONDS = 10.0
 _RECORD_TRIES = 5
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -161,7 +162,7 @@ class Driver:
     def _run(self) -> None:
         spec, paths = self.spec, self.home.job(self.job_id)
         model = resolve_path(spec.model.path)
-        data = load_job_data(spec)
+        data = load_job_data(spec, paths.gold_check, self._gold_progress)
         for notice in data.notices:
             self.event(notice.kind, notice.message, notice.data, notice.level)
         ray.init(
@@ -192,6 +193,14 @@ class Driver:
         self.event("machine", "measured on this machine", describe_machine())
         run.run(resumed=checkpoint is not None)
         self._close()
+
+    def _gold_progress(self, done: int, total: int) -> None:
+        """Runs while accepted answers are checked, before there is a run. May raise to end it."""
+        self.poll_commands()
+        if time.monotonic() >= self._next_heartbeat:
+            self._next_heartbeat = time.monotonic() + _GOLD_PROGRESS_SECONDS
+            message = f"{done} of {total} accepted answers checked against themselves"
+            self.event("gold_check", message, {"done": done, "total": total})
 
     def _stop(self) -> int:
         """Leave a checkpoint of the last whole step, then end as interrupted."""
