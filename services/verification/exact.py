@@ -48,8 +48,18 @@ def compare(gold: str, answer: str, tolerance: Tolerance | None = None) -> Outco
     return _compare_texts(gold, answer, a, b)
 
 
+def is_special(text: str) -> bool:
+    """Whether a text is known exactly without being a number: words, a numeral, a time, a ratio."""
+    if constant(text) or words(text) or choice(text):
+        return True
+    return any(reading(text, text) is not None for reading in _READINGS)
+
+
+_READINGS = (same_numeral, same_time, same_ratio, same_congruence)
+
+
 def _compare_texts(gold: str, answer: str, a: Quantity | None, b: Quantity | None) -> Outcome:
-    for reading in (same_numeral, same_time, same_ratio, same_congruence):
+    for reading in _READINGS:
         if (same := reading(gold, answer)) is not None:
             return "equal" if same else "different"
     left, right = constant(gold), constant(answer)

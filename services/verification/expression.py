@@ -67,7 +67,7 @@ _GREEK = frozenset(
             "omega",
         ),
         *("Gamma", "Delta", "Theta", "Lambda", "Xi", "Sigma", "Phi", "Psi", "Omega"),
-        *("ell", "hbar", "odot", "oplus"),
+        *("pi", "ell", "hbar", "odot", "oplus"),
     ]
 )
 _DECORATION = frozenset(["bar", "overline", "hat", "tilde", "vec", "dot", "ddot", "widehat"])
@@ -109,18 +109,6 @@ def symbols(tree: Node) -> frozenset[str]:
         elif isinstance(node, Call):
             todo.extend(node.args)
     return frozenset(found - {"pi", "e", "i"})
-
-
-def heads(tree: Node) -> frozenset[str]:
-    """Return the operations and functions of an expression."""
-    found: set[str] = set()
-    todo: list[Node] = [tree]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, Call):
-            found.add(node.head)
-            todo.extend(node.args)
-    return frozenset(found)
 
 
 def _lexemes(text: str) -> list[str]:
@@ -304,13 +292,20 @@ class _Parser:
         if name == "sqrt":
             index = self._root_index()
             return Call("root", (self._argument(), index))
-        if name == "pi":
-            return self._symbol("pi")
-        if name in _GREEK:
-            return self._symbol(name)
-        if name in _DECORATION:
-            return self._symbol(f"{name} {self._raw()}")
-        raise UnreadableError(f"\\{name} is unknown")
+        if name in ("angle", "triangle"):
+            return self._figure(name)
+        if name not in _GREEK | _DECORATION:
+            raise UnreadableError(f"\\{name} is unknown")
+        return self._symbol(name if name in _GREEK else f"{name} {self._raw()}")
+
+    def _figure(self, name: str) -> Node:
+        """Read the points of an angle or a triangle as the name of one quantity."""
+        parts = [name]
+        while self.peek.isalpha():
+            parts.append(self._next())
+            if self._take("_"):
+                parts.append(f"_{self._raw()}")
+        return Symbol(" ".join(parts))
 
     def _root_index(self) -> Node:
         if not self._take("["):

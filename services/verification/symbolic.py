@@ -16,19 +16,21 @@ from services.verification.expression import (
     symbols,
 )
 from services.verification.guards import unsupported
+from services.verification.intervals import same_union
 from services.verification.judging import DIFFERENT, EQUAL, Finding, Judge, Judged
 from services.verification.labels import sides
 from services.verification.number import quantity, split_unit
 from services.verification.numeric import compare_values, constant_ratio, different_zeros
 from services.verification.policy import RULES, Policy
 from services.verification.shapes import shape
+from services.verification.sorts import sort_of
 from services.verification.spelling import canonical
 from services.verification.tolerance import Tolerance
 from services.verification.units import unit
-from services.verification.words import constant
 
-_INFINITE = (r"\infty", r"-\infty")
 _OUT_OF_REACH = Judged("undecided", "unsupported:magnitude")
+_UNREAD = Judged("undecided", "not_mathematics")
+_GOLD_UNREAD = Judged("undecided", "gold_not_mathematics")
 _BEYOND_VALUES = re.compile(
     r"\\(?:i{1,3}nt|sum|prod|lim|begin|cup|cap|setminus|mathbb|in|le|ge|ne|frac\{d)(?![A-Za-z])"
     r"|[<>=]|\\\{"
@@ -83,21 +85,37 @@ def _finding(judged: Judged) -> Finding:
 
 def _decide_single(gold: str, answer: str, tolerance: Tolerance | None) -> Judged:
     """Decide about two single values, or whole structures that their parts did not decide."""
-    if why := unsupported(answer):
+    # Equal spellings were found equal before: of a gold that is too big, nothing safe is left.
+    why = unsupported(answer) or ("gold" if unsupported(gold) else None)
+    if why:
         return Judged("undecided", f"unsupported:{why}")
-    if unsupported(gold):
-        # Equal spellings were found equal before: there is nothing safe left to try.
-        return Judged("undecided", "unsupported:gold")
     if shape(gold).kind == shape(answer).kind == "value":
-        if constant(gold) in _INFINITE and _readable(answer):
-            return DIFFERENT
-        found = _equations(gold, answer) or _values(gold, answer, tolerance)
-        if found is not None:
-            return found
-        if not _BEYOND_VALUES.search(gold + answer):
-            known = quantity(gold) is not None or _readable(gold)
-            return Judged("undecided", "not_mathematics" if known else "gold_not_mathematics")
-    return _algebra(gold, answer)
+        found = _single(gold, answer, tolerance)
+    else:
+        found = _structures(gold, answer)
+    return found or _algebra(gold, answer)
+
+
+def _single(gold: str, answer: str, tolerance: Tolerance | None) -> Judged | None:
+    """Compare two single values without sympy; None if only sympy may know."""
+    found = _equations(gold, answer) or _values(gold, answer, tolerance)
+    if found is not None:
+        return found
+    wanted, given = sort_of(gold), sort_of(answer)
+    if wanted and given and (wanted != given or wanted == "special"):
+        return DIFFERENT  # a number and an expression have been compared by now
+    if _BEYOND_VALUES.search(gold + answer):
+        return None
+    return _GOLD_UNREAD if given else _UNREAD
+
+
+def _structures(gold: str, answer: str) -> Judged | None:
+    """Compare what has parts with a single value, or unions; None if only sympy may know."""
+    wanted, given = shape(gold), shape(answer)
+    if "value" in (wanted.kind, given.kind):
+        return DIFFERENT if sort_of(gold if wanted.kind == "value" else answer) else None
+    same = same_union(wanted, given)
+    return None if same is None else EQUAL if same else DIFFERENT
 
 
 def _values(gold: str, answer: str, tolerance: Tolerance | None) -> Judged | None:
@@ -122,17 +140,11 @@ def _equations(gold: str, answer: str) -> Judged | None:
         return None
     if left is None or right is None:
         return None
+    if bool(symbols(left)) != bool(symbols(right)):
+        return DIFFERENT  # 0 = 0 says nothing
     if constant_ratio(left, right) is not None:
         return EQUAL
     return DIFFERENT if different_zeros(left, right) else None
-
-
-def _readable(text: str) -> bool:
-    try:
-        expression(split_unit(canonical(text))[0])
-    except UnreadableError:
-        return False
-    return True
 
 
 def _pairs(gold: str, answer: str) -> Iterator[tuple[Node, Node]]:
@@ -181,8 +193,8 @@ def _zero(text: str) -> Node | None:
 def _algebra(gold: str, answer: str) -> Judged:
     given = algebra.parsed(answer)
     if given is None:
-        return Judged("undecided", "not_mathematics")
+        return _UNREAD
     wanted = algebra.parsed(gold)
     if wanted is None:
-        return Judged("undecided", "gold_not_mathematics")
+        return _GOLD_UNREAD
     return EQUAL if algebra.equal(wanted, given) else DIFFERENT
