@@ -6,6 +6,7 @@ It owns the stage machine.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 import ray
@@ -24,6 +25,7 @@ from services.stores.protocol import Command, JobStore
 
 log = logging.getLogger("laconic.driver")
 
+_GOLD_PROGRESS_SECONDS = 10.0
 
 class Driver(Attempt):
     """One attempt at one training job."""
@@ -34,6 +36,7 @@ class Driver(Attempt):
         self.run: TrainingRun | None = None
         self.roles: Roles | None = None
         self._replay: ReplayWatch | None = None
+        self._next_gold_progress = 0.0
 
     def metrics(self, step: int, record: dict[str, Any]) -> None:
         """Write the record of one step."""
@@ -81,7 +84,7 @@ class Driver(Attempt):
     def work(self) -> None:
         spec, paths = self.spec, self.home.job(self.job_id)
         model = resolve_path(spec.model.path)
-        data = load_job_data(spec)
+        data = load_job_data(spec, paths.gold_check, self._gold_progress)
         for notice in data.notices:
             self.event(notice.kind, notice.message, notice.data, notice.level)
         self.connect()
@@ -109,6 +112,14 @@ class Driver(Attempt):
         self.event("machine", "measured on this machine", describe_machine())
         run.run(resumed=checkpoint is not None)
         self._close()
+
+    def _gold_progress(self, done: int, total: int) -> None:
+        """Runs while accepted answers are checked, before there is a run. May raise to end it."""
+        self.poll_commands()
+        if time.monotonic() >= self._next_gold_progress:
+            self._next_gold_progress = time.monotonic() + _GOLD_PROGRESS_SECONDS
+            message = f"{done} of {total} accepted answers checked against themselves"
+            self.event("gold_check", message, {"done": done, "total": total})
 
     def cause_of_stop(self) -> str:
         """Leave a checkpoint of the last whole step."""

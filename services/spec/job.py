@@ -50,6 +50,9 @@ class DataSpec(Strict):
     ``{"absolute": ..., "relative": ...}``; unset takes ``tolerance`` where a row has one."""
     allow_other_content: bool = False
     """Take a benchmark whose questions are not the pinned ones; the job then says so."""
+    bad_golds: Literal["refuse", "drop"] = "refuse"
+    """Training questions whose accepted answers do not verify against themselves, so that no
+    response can be right: refuse the job and list them, or leave them out and say how many."""
     prompt_suffix: str = "\nPlease reason step by step, and put your final answer within \\boxed{}."
     """Appended to every question before the chat template is applied."""
 

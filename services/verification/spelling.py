@@ -101,6 +101,7 @@ _MODULUS = re.compile(r"\(?\s*\\(?:pmod|mod|bmod)\s*(?:\{([^{}]*)\}|([0-9A-Za-z]
 _DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"))
 _WRAPPER = re.compile(r"\\text\s*\{([^{}]*)\}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_DOLLAR = re.compile(r"(?<!\\)\$")
 _BRACES = re.compile(r"\{[^{}]*\}")
 
 
@@ -163,7 +164,7 @@ def _unwrapped(text: str) -> str:
             s = whole[1].strip()
         elif _BRACES.fullmatch(s):
             s = s[1:-1].strip()
-    return s
+    return _DOLLAR.sub("", s) if len(_DOLLAR.findall(s)) in (2, 4, 6, 8) else s
 
 
 def hidden_character(text: str) -> bool:

@@ -142,15 +142,15 @@ def test_the_same_pairs_as_comparing_each_with_each(train, held_out, run):
     assert all(o.text in texts[o.held_out_id] for o in found)
 
 
-def test_forty_thousand_against_two_thousand_takes_seconds():
-    """CPU time, so that a busy machine is no defect; a quadratic search would take hours."""
+def test_ten_thousand_against_five_hundred_is_no_search_of_each_in_each():
+    """CPU time, so that a busy machine is no defect; five million comparisons would take longer."""
     rng = random.Random(0)
-    words = [f"w{i}".replace("0", "o") for i in range(3000)]
-    texts = [" ".join(rng.choices(words, k=40)) for _ in range(42_000)]
+    words = [f"w{chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(600)]
+    texts = [" ".join(rng.choices(words, k=40)) for _ in range(10_500)]
     planted = [" ".join(t.split()[:30]) + " and so on" for t in texts[:5]]
-    train = questions(*texts[:40_000], name="t")
-    held_out = questions(*texts[40_000:], *planted, name="h")
+    train = questions(*texts[:10_000], name="t")
+    held_out = questions(*texts[10_000:], *planted, name="h")
     started = time.process_time()
     found = find_overlaps(train, held_out)
-    assert time.process_time() - started < 30
+    assert time.process_time() - started < 10
     assert [o.train_id for o in found] == ["t0", "t1", "t2", "t3", "t4"]
