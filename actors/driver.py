@@ -27,6 +27,7 @@ log = logging.getLogger("laconic.driver")
 
 _GOLD_PROGRESS_SECONDS = 10.0
 
+
 class Driver(Attempt):
     """One attempt at one training job."""
 
