@@ -11,7 +11,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, cast, get_args
 
 from algorithms.trajectory import Verdict
-from services.verification.symbolic import Finding, decide, warm
+from services.verification.judging import Finding
+from services.verification.symbolic import decide, warm
 from services.verification.tolerance import Tolerance
 
 GROUP: Final = "laconic.verifiers"
