@@ -11,6 +11,7 @@ from actors.generation import generate
 from actors.roles import Handle
 from actors.waiting import Waiter
 from algorithms.trajectory import Judgement, TrajectoryGroup
+from services.evaluation.answer_text import answer_text
 from services.evaluation.plan import Chunk
 from services.evaluation.response import Response, responses_of
 from services.spec.job import GeneratorSpec, VerifierSpec
@@ -41,8 +42,17 @@ class Examiner:
         drawn = generate(self.generators, self.waiter, patience, chunk.requests, chunk.decoding)
         columns = ray.get([d["ref"][0] for d in drawn], timeout=_FETCH_SECONDS)
         groups = [TrajectoryGroup.from_columns(c) for c in columns]
+        first = next(iter(self.generators.values()))
+        opened: bool = self.waiter.one(
+            first.opens_thinking.remote(), patience, "the chat template of the model"
+        )
         cases = [
-            Case(question.gold, text, self.policy, question.tolerance)
+            Case(
+                question.gold,
+                answer_text(text, self.policy, opened=opened),
+                self.policy,
+                question.tolerance,
+            )
             for question, group in zip(chunk.questions, groups, strict=True)
             for text in group.texts
         ]
@@ -52,8 +62,7 @@ class Examiner:
             for request, group in zip(chunk.requests, groups, strict=True)
             for text in group.texts
         ]
-        counter = next(iter(self.generators.values()))
-        counting = counter.thinkless_tokens.remote(conversations)
+        counting = first.thinkless_tokens.remote(conversations)
         judgements: list[Judgement] = self.waiter.one(
             judging, self.verification.patience(len(cases)), f"verdicts on {len(cases)} responses"
         )
