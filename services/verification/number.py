@@ -97,7 +97,7 @@ def _unit_name(found: re.Match[str]) -> str | None:
         return f"{found['over']}/{found['under']}"
     name = found["mark"] or found["bare"] or _TEXT.sub(r"\1", found["text"] or "")
     name = " ".join(name.split()).strip(" /")
-    lower = name.lower().rstrip(".")
+    lower = name.lower().partition("^")[0].rstrip(".")
     no_word = found["bare"] and not _is_word(found[0], lower)
     if not name or _OPERATOR_WORDS.search(name) or no_word:
         return None
