@@ -157,7 +157,9 @@ def _repeating(s: str) -> Fraction | None:
 
 
 def _decimal(s: str) -> Fraction:
-    return Fraction(s.replace(",", "").rstrip(".") or "0")
+    whole, _, places = s.replace(",", "").partition(".")
+    # Fraction reads texts too, but takes several times as long.
+    return Fraction(int(whole + places), 10 ** len(places)) if places else Fraction(int(whole))
 
 
 def _ratio(a: Fraction, b: Fraction) -> Fraction | None:
