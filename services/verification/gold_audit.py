@@ -28,7 +28,6 @@ BatchJudge = Callable[[Sequence[tuple[tuple[str, ...], str]]], Sequence[Judgemen
 
 _BRACKETS = {"set": (r"\{", r"\}"), "list": ("", "")}
 _VARIABLE_LABEL = re.compile(r"[a-z](?:\([a-z]\))?=")
-_ORDINAL = re.compile(r"[0-9]\s*(?:\^\s*\{\s*\\(?:text|mathrm)\s*\{\s*)?(?:st|nd|rd|th)\b")
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,9 @@ def audit_gold(gold: str) -> GoldFinding:
     cleaned = spelled
     if not _VARIABLE_LABEL.match(spelled) and len(shape(spelled).parts) == 1:
         cleaned = bare(spelled)
+    named: list[Change] = [] if cleaned == spelled else ["label"]
     cleaned, dropped = _without_unit(cleaned)
-    changes = tuple(_changes(gold, spelled, cleaned, dropped))
+    changes = (*_layout(gold, spelled), *named, *dropped)
     return GoldFinding(gold, cleaned, changes, _kind(cleaned))
 
 
@@ -158,30 +158,27 @@ def _sorts(text: str) -> Iterator[Sort | None]:
         yield from _sorts(bare(part))
 
 
-def _without_unit(text: str) -> tuple[str, Change | None]:
+def _without_unit(text: str) -> tuple[str, list[Change]]:
     """Drop an ordinal ending, and words after a number that are no unit that converts."""
     if shape(text).kind != "value" or sort_of(text) != "number":
-        return text, None
+        return text, []
     body, name = split_unit(text)
-    if name is None:
-        return (body, "ordinal") if body != text else (text, None)
-    keep = name in ("%", "$") or unit(name) is not None
-    return (text, None) if keep else (body, "unit")
+    if body == text or name in ("%", "$") or (name and unit(name)):
+        return text, []
+    return body, ["unit" if name else "ordinal"]
 
 
-def _changes(gold: str, spelled: str, cleaned: str, dropped: Change | None) -> Iterator[Change]:
+def _layout(gold: str, spelled: str) -> Iterator[Change]:
+    """Name what the common spelling took away."""
     inner = gold.strip()
     if "\n" in gold:
         yield "line_break"
-    if inner.startswith(("$", r"\(", r"\[")) and not inner.startswith("$$$") and "$" in inner[1:]:
+    enclosed = inner.startswith((r"\(", r"\[")) or (inner[:1] == "$" and "$" in inner[1:])
+    if enclosed:
         yield "delimiters"
-    if inner.rstrip("$").rstrip().endswith("."):
+    if inner.rstrip("$ ").endswith("."):
         yield "final_dot"
-    if len(sides(spelled)) > 1 and len(sides(cleaned)) == 1:
-        yield "label"
-    if dropped:
-        yield dropped
-    if cleaned != gold and "".join(spelled.split()) != "".join(gold.strip(" \n$.").split()):
+    if not enclosed and "".join(spelled.split()) != "".join(inner.removesuffix(".").split()):
         yield "layout"
 
 

@@ -28,6 +28,8 @@ from services.verification.spelling import canonical
 from services.verification.tolerance import Tolerance
 from services.verification.units import unit
 
+_MAX_ALGEBRA = 400
+"""Longest text given to sympy's reader, in characters: it takes the square of nonsense to read."""
 _OUT_OF_REACH = Judged("undecided", "unsupported:magnitude")
 _UNREAD = Judged("undecided", "not_mathematics")
 _GOLD_UNREAD = Judged("undecided", "gold_not_mathematics")
@@ -79,7 +81,7 @@ def decide(
 def _finding(judged: Judged) -> Finding:
     if judged.outcome == "different":
         return Finding("incorrect", judged.reason)
-    ours = judged.reason == "gold_not_mathematics"
+    ours = judged.reason in ("gold_not_mathematics", "unsupported:gold")
     return Finding("error" if ours else "unparsable", judged.reason)
 
 
@@ -191,6 +193,8 @@ def _zero(text: str) -> Node | None:
 
 
 def _algebra(gold: str, answer: str) -> Judged:
+    if max(len(gold), len(answer)) > _MAX_ALGEBRA:
+        return Judged("undecided", "unsupported:length")
     given = algebra.parsed(answer)
     if given is None:
         return _UNREAD
