@@ -6,6 +6,7 @@ It owns the stage machine.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 import ray
@@ -17,8 +18,8 @@ from actors.training_run import TrainingRun
 from actors.waiting import Waiter
 from services.builtin import resolve_path
 from services.checkpoints import CheckpointStore
-from services.datasets import Question, held_out, load_questions
 from services.home import Home
+from services.job_data import load_job_data
 from services.reports.machine import describe_machine
 from services.stores.protocol import Command, JobStore
 
@@ -28,6 +29,7 @@ _UNDIVIDED = ("train", "checkpoint")
 """Phases that nothing cuts short."""
 _STEP = ("generate", "verify", *_UNDIVIDED)
 """Phases of a step."""
+_GOLD_PROGRESS_SECONDS = 10.0
 
 
 class Driver(Attempt):
@@ -39,6 +41,7 @@ class Driver(Attempt):
         self.run: TrainingRun | None = None
         self.roles: Roles | None = None
         self._replay: ReplayWatch | None = None
+        self._next_gold_progress = 0.0
 
     def metrics(self, step: int, record: dict[str, Any]) -> None:
         """Write the record of one step."""
@@ -88,10 +91,9 @@ class Driver(Attempt):
     def work(self) -> None:
         spec, paths = self.spec, self.home.job(self.job_id)
         model = resolve_path(spec.model.path)
-        questions = load_questions(spec.data)
-        evaluated: list[Question] = []
-        if (wanted := spec.evaluation) and (source := held_out(spec)):
-            evaluated = load_questions(source, wanted.questions)  # the rows that were checked
+        data = load_job_data(spec, paths.gold_check, self._gold_progress)
+        for notice in data.notices:
+            self.event(notice.kind, notice.message, notice.data, notice.level)
         self.connect()
         checkpoints = CheckpointStore(paths.checkpoints)
         checkpoints.recover()
@@ -106,7 +108,7 @@ class Driver(Attempt):
         self.roles.start_learners()
         waiter = Waiter(self.tick)
         self.run = run = TrainingRun(
-            self.job_id, spec, paths, self.roles, waiter, self, questions, evaluated
+            self.job_id, spec, paths, self.roles, waiter, self, data.questions, data.held_out
         )
         if checkpoint:
             run.restore(checkpoint)
@@ -117,6 +119,14 @@ class Driver(Attempt):
         self.event("machine", "measured on this machine", describe_machine())
         run.run(resumed=checkpoint is not None)
         self._close()
+
+    def _gold_progress(self, done: int, total: int) -> None:
+        """Runs while accepted answers are checked, before there is a run. May raise to end it."""
+        self.poll_commands()
+        if time.monotonic() >= self._next_gold_progress:
+            self._next_gold_progress = time.monotonic() + _GOLD_PROGRESS_SECONDS
+            message = f"{done} of {total} accepted answers checked against themselves"
+            self.event("gold_check", message, {"done": done, "total": total})
 
     def leave(self) -> str:
         """Leave a checkpoint of the last whole step."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
@@ -34,12 +34,11 @@ class EvaluationDriver(Attempt):
         super().__init__(store, home, job_id, attempt)
         self.spec = store.get_job(job_id).evaluation
         self.run: EvaluationRun | None = None
-        self._examiner: Examiner | None = None
+        self._phase = "start"
         self._handles: list[Handle] = []
 
     def progress(self, progress: dict[str, Any]) -> None:
-        phase = "evaluate" if self._examiner else "start"
-        super().progress({**progress, "phase": phase})
+        super().progress({**progress, "phase": self._phase})
 
     def current_progress(self) -> dict[str, Any] | None:
         return None if self.run is None else self.run.progress()
@@ -58,7 +57,7 @@ class EvaluationDriver(Attempt):
         sets = [load_question_set(b, spec.questions) for b in spec.benchmarks]
         result.begin(fixed_facts(spec, identity, sets))
         self.connect()
-        self.run = EvaluationRun(spec, sets, result, self, self._answer)
+        self.run = EvaluationRun(spec, sets, result, self, self._start)
         self.become_running()
         limits = (c for c in (spec.generator.max_model_len, facts.context) if c)
         context = min(limits, default=None)
@@ -69,14 +68,8 @@ class EvaluationDriver(Attempt):
 
         self.run.run(conclude)
 
-    def _answer(self, chunk: Chunk) -> list[Response]:
-        """Have a chunk answered; the workers start with the first, so that an attempt which finds
-        everything done starts none."""
-        if self._examiner is None:
-            self._examiner = self._start()
-        return self._examiner.answer(chunk)
-
-    def _start(self) -> Examiner:
+    def _start(self) -> Callable[[Chunk], list[Response]]:
+        """Start the workers, and wait for them. An attempt that finds every chunk does not."""
         spec = self.spec
         generators = start_generators(self.job_id, spec.generator, self._model, spec.seed)
         verifier = start_verifier(self.job_id, spec.verifier)
@@ -84,7 +77,10 @@ class EvaluationDriver(Attempt):
         waiter = Waiter(self.tick)
         ready = [g.ready.remote() for g in generators.values()]
         waiter.all(ready, _START_SECONDS, f"{len(ready)} generator(s) to start")
-        return Examiner(generators, verifier, waiter, spec.generator, spec.verifier, spec.policy)
+        self._phase = "evaluate"
+        return Examiner(
+            generators, verifier, waiter, spec.generator, spec.verifier, spec.policy
+        ).answer
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class EvaluationRun:
         sets: Sequence[QuestionSet],
         result: ResultFolder,
         journal: EvaluationJournal,
-        answer: Callable[[Chunk], list[Response]],
+        examine: Callable[[], Callable[[Chunk], list[Response]]],
     ) -> None:
         """Nothing is asked yet.
 
@@ -44,10 +44,12 @@ class EvaluationRun:
             sets: one for each benchmark of the specification.
             result: where chunks and results go.
             journal: is told what happens.
-            answer: draws and judges the responses of a chunk.
+            examine: starts the workers, when the first chunk has to be drawn, and returns what
+                draws and judges the responses of a chunk.
         """
         self._spec, self._sets, self._result = spec, sets, result
-        self._journal, self._answer = journal, answer
+        self._journal, self._examine = journal, examine
+        self._answer: Callable[[Chunk], list[Response]] | None = None
         self._progress = EvaluationProgress(sum(len(s.questions) for s in sets))
         self._benchmark = ""
 
@@ -96,6 +98,8 @@ class EvaluationRun:
         if (found := self._result.chunk(name, chunk.index)) is not None:
             self._progress.found(found[0])
             return found
+        if self._answer is None:
+            self._answer = self._examine()
         started = time.monotonic()
         responses = self._answer(chunk)
         seconds = time.monotonic() - started

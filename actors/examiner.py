@@ -11,9 +11,11 @@ from actors.generation import generate
 from actors.roles import Handle
 from actors.waiting import Waiter
 from algorithms.trajectory import Judgement, TrajectoryGroup
+from services.evaluation.answer_text import answer_text
 from services.evaluation.plan import Chunk
 from services.evaluation.response import Response, responses_of
 from services.spec.job import GeneratorSpec, VerifierSpec
+from services.verification.case import Case
 from services.verification.policy import Policy
 
 _FETCH_SECONDS = 120
@@ -40,19 +42,31 @@ class Examiner:
         drawn = generate(self.generators, self.waiter, patience, chunk.requests, chunk.decoding)
         columns = ray.get([d["ref"][0] for d in drawn], timeout=_FETCH_SECONDS)
         groups = [TrajectoryGroup.from_columns(c) for c in columns]
-        items = [(g.gold, text) for g in groups for text in g.texts]
-        judging = self.verifier.judge_texts.remote(items)
+        first = next(iter(self.generators.values()))
+        opened: bool = self.waiter.one(
+            first.opens_thinking.remote(), patience, "the chat template of the model"
+        )
+        cases = [
+            Case(
+                question.gold,
+                answer_text(text, self.policy, opened=opened),
+                self.policy,
+                question.tolerance,
+            )
+            for question, group in zip(chunk.questions, groups, strict=True)
+            for text in group.texts
+        ]
+        judging = self.verifier.judge_texts.remote(cases)
         conversations = [
             (request.prompt, text)
             for request, group in zip(chunk.requests, groups, strict=True)
             for text in group.texts
         ]
-        counter = next(iter(self.generators.values()))
-        counting = counter.thinkless_tokens.remote(conversations)
+        counting = first.thinkless_tokens.remote(conversations)
         judgements: list[Judgement] = self.waiter.one(
-            judging, self.verification.patience(len(items)), f"verdicts on {len(items)} responses"
+            judging, self.verification.patience(len(cases)), f"verdicts on {len(cases)} responses"
         )
         counts: list[int] = self.waiter.one(
-            counting, patience, f"the tokens of {len(items)} conversations"
+            counting, patience, f"the tokens of {len(cases)} conversations"
         )
         return responses_of(chunk, groups, judgements, counts, self.policy)

@@ -14,7 +14,7 @@ from algorithms.scoring import ScoredGroup, score_groups
 from algorithms.trajectory import Judgement, TrajectoryGroup
 from services.role_log import keep_log
 from services.spec.job import VerifierSpec
-from services.verification.pool import VerificationPool
+from services.verification.pool import CaseLike, VerificationPool
 
 _FETCH_SECONDS = 120
 _OBJECTIVE: TypeAdapter[Any] = TypeAdapter(Objective)
@@ -31,7 +31,7 @@ class VerifierPool:
         keep_log("verifier", 0)
         settings = VerifierSpec.model_validate(spec)
         self._pool = VerificationPool(
-            settings.workers, settings.timeout_seconds, settings.memory_mib
+            settings.workers, settings.timeout_seconds, settings.memory_mib, kind=settings.kind
         )
 
     def score(
@@ -70,9 +70,9 @@ class VerifierPool:
                 record["contrast"].append(ray.put(s.columns()))
         return records
 
-    def judge_texts(self, items: list[tuple[tuple[str, ...], str]]) -> list[Judgement]:
-        """Judge ``(accepted answers, response text)`` pairs; the order is kept."""
-        return self._pool.judge(items)
+    def judge_texts(self, cases: Sequence[CaseLike]) -> list[Judgement]:
+        """Judge cases, or their first two, three or four fields; the order is kept."""
+        return self._pool.judge(cases)
 
     def gauges(self) -> dict[str, int]:
         """Return the pool's counters."""

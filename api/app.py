@@ -35,10 +35,12 @@ from api.routes import (
     prometheus,
     report,
     steering,
+    verify,
     webhooks,
     whoami,
 )
 from api.settings import Settings
+from api.verification import Verification
 from api.webhook_dispatch import WebhookDispatcher
 from services.control.secret import server_secret
 from services.control.stores import open_control
@@ -49,7 +51,7 @@ from services.stores.protocol import JobStore
 ROUTERS = (
     *(jobs, plans, steering, evaluations, events, metrics, report),
     *(logs, checkpoints, models, artifacts, presets),
-    *(webhooks, whoami, audit, health, prometheus, page),
+    *(verify, webhooks, whoami, audit, health, prometheus, page),
 )
 
 
@@ -80,6 +82,7 @@ def create_app(
         launcher or RayJobLauncher(settings.ray_dashboard, home.root),
         open_control(home.control_database),
         server_secret(home.secret),
+        Verification(settings.verify_workers),
     )
     context.needs_no_key = lambda path: path in OPEN_PATHS or page.is_open(path)
 
@@ -97,6 +100,7 @@ def create_app(
             reconciler.stop()
             dispatcher.stop()
             await context.feed.stop()
+            context.verification.close()
 
     app = routed(lifespan=lifespan)
     app.state.context = context

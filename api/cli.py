@@ -13,6 +13,7 @@ from rich.text import Text
 from api.client import ApiError, Unreachable
 from api.commands import (
     audit,
+    data,
     evaluations,
     files,
     jobs,
@@ -22,6 +23,7 @@ from api.commands import (
     results,
     running,
     studies,
+    verify,
     webhooks,
 )
 from api.commands.options import err
@@ -34,8 +36,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for group in (running, jobs, looking, evaluations, results, studies):
+for group in (running, jobs, looking, evaluations, verify, results, studies):
     app.add_typer(group.app)
+app.add_typer(data.app, name="data")
 app.add_typer(files.checkpoints, name="checkpoints")
 app.add_typer(files.models, name="models")
 app.add_typer(files.artifacts, name="artifacts")

@@ -12,6 +12,7 @@ from api.authentication import Authenticator
 from api.event_feed import EventFeed
 from api.settings import Settings
 from api.stream_slots import StreamSlots
+from api.verification import Verification
 from services.control.principal import Principal
 from services.control.stores import ControlStores
 from services.control.token_bucket import RateLimiter
@@ -29,6 +30,7 @@ class Context:
         launcher: Launcher,
         control: ControlStores,
         secret: bytes,
+        verification: Verification,
     ) -> None:
         """Nothing is started or asked yet.
 
@@ -38,9 +40,10 @@ class Context:
             launcher: what starts drivers.
             control: everything else that is remembered.
             secret: what keys are hashed and cursors signed with.
+            verification: what judges responses without a job.
         """
         self.settings, self.store, self.launcher = settings, store, launcher
-        self.control, self.secret = control, secret
+        self.control, self.secret, self.verification = control, secret, verification
         self.wake = threading.Event()
         """Set to have the reconciler look at once."""
         self.closing = threading.Event()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -82,32 +82,25 @@ def _now(progress: Mapping[str, Any]) -> str:
 
 
 def result_table(result: Mapping[str, Any]) -> Table:
-    """The figures of ``evaluation.json``, a benchmark a row."""
-    table = Table("benchmark", "questions", box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("accuracy", "95 % interval", "pass@k", "mean length", "95 % interval"):
-        table.add_column(column, justify="right")
-    for column in ("truncated", "repetition", "unverified"):
-        table.add_column(column, justify="right")
+    """The main figures of ``evaluation.json``, a benchmark a row; intervals are 95 %."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("benchmark", no_wrap=True)
+    for column in ("asked", "accuracy (%)", "mean length", "cut", "unjudged"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name, found in result["benchmarks"].items():
-        low, high = found["accuracy_ci95"]
-        short, long = found["length_ci95"]
-        highest = max(found["pass_at_k"], key=int, default=None)
         table.add_row(
             name,
             f"{found['questions']} x {found['samples']}",
-            _percent(found["accuracy"]),
-            f"{100 * low:.1f} to {100 * high:.1f}",
-            ""
-            if highest is None
-            else f"{_percent(found['pass_at_k'][highest]['value'])} (k = {highest})",
-            f"{found['length_mean']:.1f}",
-            f"{short:.1f} to {long:.1f}",
-            _percent(found["truncated_ratio"]),
-            _percent(found["repetition_rate"]),
+            _with_ends(found["accuracy"], found["accuracy_ci95"], 100, 1),
+            _with_ends(found["length_mean"], found["length_ci95"], 1, 0),
+            f"{100 * found['truncated_ratio']:.1f} %",
             str(found["unverified"]),
         )
     return table
 
 
-def _percent(share: float | None) -> str:
-    return "n/a" if share is None else f"{100 * share:.1f} %"
+def _with_ends(value: float | None, ends: Sequence[float], scale: float, digits: int) -> str:
+    if value is None:
+        return "n/a"
+    shown, low, high = (f"{scale * v:.{digits}f}" for v in (value, *ends))
+    return f"{shown} ({low} to {high})"

@@ -15,7 +15,7 @@ _GIB: Final = 2**30
 class Limits:
     """Each has an environment variable of its name: ``LACONIC_MAX_BODY_BYTES`` and so on."""
 
-    max_body_bytes: int = 2**20
+    max_body_bytes: int = 4 * 2**20
     """A longer body is refused while it is still coming in."""
     max_body_seconds: float = 30.0
     """Longest wait for a whole body."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StringConstraints, field_validator, model_validator
 
 from algorithms.strict import Strict
+from algorithms.trajectory import Verdict
 from api.actions import actions_of
 from services.spec.evaluation_job import EvaluationJobSpec
 from services.spec.job import JobSpec
 from services.stores.lifecycle import Action, JobState
 from services.stores.protocol import EventLevel, EventRecord, JobRecord
+from services.verification.policy import Policy
+from services.verification.tolerance import Tolerance
 
 LabelKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/-]{0,62}$")]
 LabelValue = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 ._:/@+-]{0,128}$")]
@@ -79,6 +82,54 @@ class ChangeStage(Wish):
 
     to: str = Field(min_length=1)
     """``next``, or the name of a stage that lies ahead."""
+
+
+class VerifyCase(Strict):
+    """One response to judge."""
+
+    id: str | None = None
+    """Given back with the verdict."""
+    gold: str | list[str]
+    """The accepted answer, or several of which any will do."""
+    output: str
+    """The whole response."""
+    tolerance: Tolerance | None = None
+    """Accepted distance of a number: ``{"absolute": ..., "relative": ...}``."""
+
+    @field_validator("gold")
+    @classmethod
+    def _no_empty_gold(cls, gold: str | list[str]) -> str | list[str]:
+        golds = gold if isinstance(gold, list) else [gold]
+        if not golds or not all(g.strip() for g in golds):
+            raise ValueError("is empty; give an accepted answer")
+        return gold
+
+
+class Verify(Strict):
+    """Responses to judge, at once."""
+
+    cases: list[VerifyCase] = Field(min_length=1, max_length=1000)
+    policy: Policy = "reward"
+    """How much an answer must do."""
+    kind: str = "math"
+    """What judges: ``math``, or the name of a verifier installed with the control plane."""
+
+
+class CaseVerdict(Strict):
+    """What was found about one response."""
+
+    id: str | None
+    verdict: Verdict
+    reason: str
+    well_formed: bool
+    """Exactly one ``</think>``, then exactly one non-empty box."""
+    seconds: float
+
+
+class CaseVerdicts(Strict):
+    """One verdict for each case, in their order."""
+
+    data: list[CaseVerdict]
 
 
 class JobSummary(Strict):

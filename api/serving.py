@@ -21,7 +21,7 @@ from api.cluster import LocalCluster
 from api.dependencies import Context
 from api.http_protocol import server_config
 from api.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
-from services.benchmarks.load import VARIABLE, data_folder
+from services.benchmarks.load import fix_data_folder
 from services.control.stores import open_control
 from services.home import Home
 from services.stores.lifecycle import ACTIVE
@@ -80,8 +80,7 @@ class ControlPlane:
         # Several control planes work side by side where they share both a store and Ray.
         if not (has_ray and isinstance(locate(None, self._home), RedisAddress)):
             self._lock = lock_home(self._home)
-        if folder := data_folder():
-            os.environ[VARIABLE] = str(folder.absolute())  # drivers run in another folder
+        fix_data_folder()
         listener = self._listen()
         try:
             if not has_ray:

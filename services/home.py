@@ -99,6 +99,11 @@ class JobFolder:
         return self.models / label
 
     @property
+    def gold_check(self) -> Path:
+        """Which accepted answers the first attempt found bad; the later ones go by it."""
+        return self.root / "gold_check.json"
+
+    @property
     def report(self) -> Path:
         return self.root / "report"
 

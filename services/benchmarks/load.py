@@ -58,6 +58,12 @@ def data_folder(folder: Path | None = None) -> Path | None:
     return Path(named).expanduser() if named else None
 
 
+def fix_data_folder() -> None:
+    """Make ``LACONIC_DATA`` absolute for the processes started from here on, in other folders."""
+    if place := data_folder():
+        os.environ[VARIABLE] = str(place.absolute())
+
+
 def load_benchmark(
     name: str, folder: Path | None = None, *, allow_other_content: bool = False
 ) -> Benchmark:
@@ -171,10 +177,15 @@ def _named(entry: BenchmarkEntry) -> list[str]:
     return [name for c in entry.layouts for name in (c.question, c.answer)]
 
 
+def fits(entry: BenchmarkEntry, benchmark: Benchmark) -> bool:
+    """Whether the content is the pinned one, or where none is pinned has as many questions."""
+    return benchmark.pinned or (entry.sha256 is None and len(benchmark.questions) == entry.rows)
+
+
 def _hold_to_pin(entry: BenchmarkEntry, benchmark: Benchmark) -> None:
-    rows = len(benchmark.questions)
-    if benchmark.pinned or (entry.sha256 is None and rows == entry.rows):
+    if fits(entry, benchmark):
         return
+    rows = len(benchmark.questions)
     counted = f"{rows} questions, expected {entry.rows}; " if rows != entry.rows else ""
     pin = f"the pinned one {entry.sha256}" if entry.sha256 else "and none is pinned"
     raise DataError(

@@ -10,6 +10,7 @@ import numpy as np
 
 from algorithms.trajectory import FinishReason, TrajectoryGroup, think_length
 from services import weights
+from services.evaluation.answer_text import opens_thinking
 from services.evaluation.thinkless_tokens import thinkless_tokens
 from services.numerics import make_reproducible
 from services.rollout.request import Decoding, RolloutRequest
@@ -83,6 +84,10 @@ class RolloutEngine:
             self._group(r, ids, out.outputs, decoding)
             for r, ids, out in zip(requests, prompts, outputs, strict=True)
         ]
+
+    def opens_thinking(self) -> bool:
+        """Whether the chat template opens the model's thought when it asks for a response."""
+        return opens_thinking(self._tokenizer)
 
     def thinkless_tokens(self, conversations: Sequence[tuple[str, str]]) -> list[int]:
         """Return the tokens of each ``(prompt, response)`` as Thinkless counts them.

@@ -11,7 +11,7 @@ from services.model_folder import ModelError, inspect_model
 from services.spec.evaluation_job import EvaluationJobSpec
 from services.spec.problems import Problem, pointer
 from services.spec.prompt_problems import prompt_problems
-from services.spec.validation import ClusterSize, cluster_problems
+from services.spec.validation import ClusterSize, cluster_problems, verifier_problems
 
 
 def find_evaluation_problems(
@@ -43,6 +43,7 @@ def find_evaluation_problems(
                 f"{asked} is larger than the model's context of {context} tokens; lower it",
             )
         )
+    problems += verifier_problems(spec.verifier)
     if cluster is not None:
         problems += cluster_problems(spec, cluster)
     return problems

@@ -50,6 +50,9 @@ class DataSpec(Strict):
     ``{"absolute": ..., "relative": ...}``; unset takes ``tolerance`` where a row has one."""
     allow_other_content: bool = False
     """Take a benchmark whose questions are not the pinned ones; the job then says so."""
+    bad_golds: Literal["refuse", "drop"] = "refuse"
+    """Training questions whose accepted answers do not verify against themselves, so that no
+    response can be right: refuse the job and list them, or leave them out and say how many."""
     prompt_suffix: str = "\nPlease reason step by step, and put your final answer within \\boxed{}."
     """Appended to every question before the chat template is applied."""
 
@@ -119,17 +122,21 @@ class LearnerSpec(Strict):
 class VerifierSpec(Strict):
     """The pool of killable verification processes."""
 
+    kind: str = Field(default="math", min_length=1)
+    """What judges the answers: ``math``, or the name of a verifier that is installed where the
+    control plane and the job run (entry point group ``laconic.verifiers``)."""
     workers: int = Field(default=1, ge=1, le=512)
-    """Processes; each takes about 150 MB once an answer needs algebra."""
+    """Answers worked on at the same time, and as many again that take long. The processes share
+    about 80 MB, and each takes 10 MB or more of its own once an answer needs algebra."""
     timeout_seconds: float = Field(default=3.0, gt=0)
     """Wall clock of one answer; the process is killed and replaced when it overruns."""
     memory_mib: int = Field(default=1024, ge=64)
     """Address space of a process beyond what its imports need."""
 
     def patience(self, answers: int) -> float:
-        """Longest wait for verdicts, in seconds: each answer may overrun, and its process has to be
-        replaced then."""
-        return 60 + answers * (self.timeout_seconds + 10)
+        """Longest wait for verdicts, in seconds: each answer may overrun, twice on a machine that
+        is too busy, and its process has to be replaced then."""
+        return 60 + answers * (2 * self.timeout_seconds + 10)
 
 
 class ReplaySpec(Strict):

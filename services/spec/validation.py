@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from algorithms.objectives import Entangled
 from services.builtin import UnknownBuiltin, resolve_path
-from services.datasets import DataError, held_out, load_questions
+from services.datasets import DataError, Question, held_out, load_data
+from services.gold_check import check_with_pool
+from services.job_data import refuse_bad_golds
 from services.model_folder import ModelError, ModelFacts, inspect_model
-from services.spec.job import DataSpec, GeneratorSpec, JobSpec, LearnerSpec
+from services.spec.job import DataSpec, GeneratorSpec, JobSpec, LearnerSpec, VerifierSpec
 from services.spec.kind import Spec
 from services.spec.problems import Problem, pointer
 from services.spec.prompt_problems import prompt_problems
+from services.verification import kinds
+
+_GOLD_SECONDS: Final = 10.0
+"""For accepted answers that need algebra, at submission: what is left is checked when the job
+starts."""
+_GOLD_WORKERS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ def find_problems(spec: JobSpec, cluster: ClusterSize | None) -> list[Problem]:
     context = min((c for c in (spec.generator.max_model_len, facts.context) if c), default=None)
     problems += _data_problems(spec, model, context)
     problems += _context_problems(spec, facts, context)
+    problems += verifier_problems(spec.verifier)
     if cluster is not None:
         problems += cluster_problems(spec, cluster)
     return problems
@@ -57,12 +67,27 @@ def _data_problems(spec: JobSpec, model: Path | None, context: int | None) -> It
         sources.append(("/evaluation/path", evaluation, spec.evaluation.questions))
     for where, data, limit in sources:
         try:
-            questions = load_questions(data, limit)
+            questions = _questions(spec, data, limit)
         except DataError as error:
             yield Problem(where, str(error))
             continue
         if model is not None and context is not None:
             yield from prompt_problems(where, model, questions, spec.data.prompt_suffix, context)
+
+
+def _questions(spec: JobSpec, data: DataSpec, limit: int | None) -> list[Question]:
+    """The questions of a data set; those trained on with a first look at their answers.
+
+    Raises:
+        DataError: the set cannot be used.
+    """
+    found = load_data(data, limit)
+    if data is spec.data and data.bad_golds == "refuse":
+        pool = spec.verifier.model_copy(
+            update={"workers": min(_GOLD_WORKERS, spec.verifier.workers)}
+        )
+        refuse_bad_golds(spec, found, check_with_pool(found.questions, pool, _GOLD_SECONDS))
+    return found.questions
 
 
 def _context_problems(spec: JobSpec, facts: ModelFacts, context: int | None) -> Iterator[Problem]:
@@ -92,6 +117,14 @@ def _context_problems(spec: JobSpec, facts: ModelFacts, context: int | None) -> 
             "/evaluation/max_tokens",
             f"{spec.evaluation.max_tokens} response tokens do not fit; {remedy}",
         )
+
+
+def verifier_problems(spec: VerifierSpec) -> Iterator[Problem]:
+    """A verifier that is not installed here."""
+    try:
+        kinds.check(spec.kind)
+    except kinds.UnknownKind as error:
+        yield Problem("/verifier/kind", str(error))
 
 
 def cluster_problems(spec: Spec, cluster: ClusterSize) -> Iterator[Problem]:

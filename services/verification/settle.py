@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from algorithms.trajectory import Verdict
-from services.verification.exact import compare
 from services.verification.extract import MAX_ANSWER, extract
-from services.verification.policy import Policy
+from services.verification.guards import unsupported
+from services.verification.judging import EQUAL, UNDECIDED, Finding, Judge
+from services.verification.policy import RULES, Policy
+from services.verification.statement import first_number
 from services.verification.tolerance import Tolerance
 
 _MAX_GOLDS = 8
+_MAX_IN_PLACE = 512
+"""Longest answer decided in this process, in characters: the structure of a crafted one takes the
+square of its length to read."""
+_EXACT: dict[Policy, Judge] = {
+    policy: Judge(rules, None, lambda *_: UNDECIDED) for policy, rules in RULES.items()
+}
 
 
 @dataclass(frozen=True)
@@ -46,18 +54,44 @@ def settle(
         policy: how much the answer must do.
         tolerance: accepted distance of a number; None for none.
     """
-    found = extract(output)
+    found = extract(output, policy)
+    given = tuple(g for g in golds if g.strip())
     if found.answer is None:
         return Settled("unparsable", found.reason, found.well_formed)
-    given = tuple(g for g in golds if g.strip())
     if not given:
         return Settled("error", "no_gold", found.well_formed)
-    outcomes = [compare(g, found.answer) for g in given]
-    if "equal" in outcomes:
-        return Settled("correct", "equal", found.well_formed)
-    left = tuple(g for g, o in zip(given, outcomes, strict=True) if o == "undecided")
+    verdict = _decided(given, found.answer, policy, tolerance)
+    if isinstance(verdict, Finding):
+        return Settled(verdict.verdict, verdict.reason, found.well_formed)
+    return Open(verdict, found.answer, found.well_formed)
+
+
+def _decided(
+    golds: tuple[str, ...], answer: str, policy: Policy, tolerance: Tolerance | None
+) -> Finding | tuple[str, ...]:
+    """Return the verdict on an answer, or the accepted answers that are left to compare it with."""
+    judge = _EXACT[policy] if tolerance is None else replace(_EXACT[policy], tolerance=tolerance)
+    if len(answer) <= _MAX_IN_PLACE:
+        judged = [judge.judge(g, answer) for g in golds]
+    else:
+        judged = [UNDECIDED for _ in golds]
+    if EQUAL in judged:
+        return Finding("correct", "equal")
+    if RULES[policy].first_number and _first_number_agrees(golds, answer):
+        return Finding("correct", "first_number")
+    left = tuple(g for g, j in zip(golds, judged, strict=True) if j == UNDECIDED)
     if not left:
-        return Settled("incorrect", "different", found.well_formed)
+        return Finding("incorrect", judged[0].reason)
+    if why := unsupported(answer):
+        return Finding("unparsable", f"unsupported:{why}")
     if len(left) > _MAX_GOLDS or any(len(g) > MAX_ANSWER for g in left):
-        return Settled("error", "gold_too_large", found.well_formed)
-    return Open(left, found.answer, found.well_formed)
+        return Finding("error", "gold_too_large")
+    return left
+
+
+def _first_number_agrees(golds: tuple[str, ...], answer: str) -> bool:
+    """Whether the first number of an answer is that of an accepted one, whatever else they say."""
+    given = first_number(answer)
+    return given is not None and any(
+        (wanted := first_number(g)) is not None and float(wanted) == float(given) for g in golds
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 
 @dataclass(frozen=True)
@@ -28,3 +29,9 @@ class Tolerance:
                 f"tolerance.relative is {self.relative}, which accepts 0 for everything; "
                 "give a share below 1 (0.01 is one percent)"
             )
+
+    def accepts(self, gold: Fraction, answer: Fraction) -> bool:
+        """Whether the answer is near enough to the accepted one, both ends included."""
+        # By their shortest decimals: a tolerance of 0.1 accepts a distance of exactly 1/10.
+        absolute, relative = Fraction(repr(self.absolute)), Fraction(repr(self.relative))
+        return abs(gold - answer) <= max(absolute, relative * abs(gold))

@@ -154,6 +154,8 @@ def test_the_report_has_every_part(server: Server, finished: str, tmp_path: Path
     assert base["questions"] == 16
     assert base["accuracy_ci95"][0] <= base["accuracy"] <= base["accuracy_ci95"][1]
     assert len(content["steps"]) == STEPS
+    assert content["data"]["train"]["path"] == "builtin:tiny-train"
+    assert content["data"]["evaluation"]["questions"] == 16
     assert list(tmp_path.glob("*.png"))
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from services.benchmarks import hub
 from services.benchmarks.content import content_hash, in_order
-from services.benchmarks.load import VARIABLE, load_benchmark
+from services.benchmarks.load import VARIABLE, fix_data_folder, load_benchmark
 from services.benchmarks.registry import BENCHMARKS
 from services.data_error import DataError
 from services.datasets import held_out, load_data
@@ -117,6 +117,15 @@ def test_the_folder_given_goes_before_the_environment(folder, tmp_path):
     (tmp_path / "other").mkdir()
     write(tmp_path / "other")
     assert load_benchmark("tiny", tmp_path / "other").pinned
+
+
+def test_a_relative_folder_stays_the_same_for_processes_elsewhere(folder, monkeypatch):
+    write(folder)
+    monkeypatch.chdir(folder.parent)
+    monkeypatch.setenv(VARIABLE, folder.name)
+    fix_data_folder()
+    monkeypatch.chdir("/")
+    assert load_benchmark("tiny").pinned
 
 
 def test_other_content_is_refused_with_both_hashes(folder):

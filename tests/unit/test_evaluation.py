@@ -11,6 +11,7 @@ from algorithms.bootstrap import cluster_interval
 from algorithms.metrics import wilson_interval
 from algorithms.trajectory import Judgement
 from services.datasets import Question
+from services.evaluation.answer_text import answer_text
 from services.evaluation.figures import figures
 from services.evaluation.plan import plan
 from services.evaluation.progress import EvaluationProgress
@@ -22,6 +23,7 @@ from services.evaluation.response_file import (
 )
 from services.evaluation.training_record import save_evaluation, training_record
 from services.rollout.request import Decoding
+from services.verification.settle import settle
 from tests.unit.evaluated import group, response
 
 DECODING = Decoding(temperature=0.6, top_p=0.95, max_tokens=64, group_size=2, logprobs=False)
@@ -127,6 +129,21 @@ def test_responses_go_with_their_verdicts_and_counts() -> None:
     assert [r.thinkless_tokens for r in found] == [5, 6, 7, 8]
     assert len({r.token_digest for r in found}) == 4
     assert {r.seed for r in found} == {r.seed for r in first.requests}
+
+
+def test_a_model_that_does_not_think_needs_no_end_of_its_thought() -> None:
+    text = "Adding both gives 12.\n\nThe final answer is 12."
+    assert settle(("12",), answer_text(text, "eval", opened=False), "eval").verdict == "correct"
+    # A thought that was opened and not closed holds no answer, wherever it was opened.
+    for unfinished, opened in [(text, True), (f"<think>{text}", False)]:
+        graded = answer_text(unfinished, "eval", opened=opened)
+        assert graded == unfinished
+        assert settle(("12",), graded, "eval").verdict == "unparsable"
+    # Training stays strict.
+    strict = answer_text("\\boxed{12}", "reward", opened=False)
+    assert settle(("12",), strict, "reward").verdict == "unparsable"
+    closed = "Hm.</think>The final answer is 12."
+    assert answer_text(closed, "eval", opened=False) == closed
 
 
 def test_every_model_is_asked_with_the_same_seeds() -> None:

@@ -96,7 +96,7 @@ class World:
             )
             for name in ("one", "two")
         ]
-        EvaluationRun(SPEC, sets, self.folder, self, self.answer).run(self.conclude)
+        EvaluationRun(SPEC, sets, self.folder, self, lambda: self.answer).run(self.conclude)
 
     def result(self) -> Any:
         """Everything but what the clock says."""

@@ -118,12 +118,12 @@ HOSTILE = {
     "bytes that are no UTF-8": Ask(
         "POST", "/v1/jobs", 400, content=b'{"preset": "\xff"}', headers=JSON
     ),
-    "a body of 3 MiB": Ask("POST", "/v1/jobs", 413, content=b" " * 3 * 2**20, headers=JSON),
-    "a body of 3 MiB without a length": Ask(
-        "POST", "/v1/jobs", 413, content=(b" " * 2**16 for _ in range(48)), headers=JSON
+    "a body of 5 MiB": Ask("POST", "/v1/jobs", 413, content=b" " * 5 * 2**20, headers=JSON),
+    "a body of 5 MiB without a length": Ask(
+        "POST", "/v1/jobs", 413, content=(b" " * 2**16 for _ in range(80)), headers=JSON
     ),
     "a body for a path that is not there": Ask(
-        "POST", "/nowhere", 413, content=b" " * 3 * 2**20, headers=JSON
+        "POST", "/nowhere", 413, content=b" " * 5 * 2**20, headers=JSON
     ),
     "YAML": Ask(
         "POST",

@@ -10,6 +10,7 @@ import pytest
 from api.dependencies import Context
 from api.reconcile import Reconciler
 from api.settings import Settings
+from api.verification import Verification
 from services.control.stores import open_control
 from services.home import Home
 from services.launcher import Observation
@@ -304,7 +305,10 @@ def test_of_two_control_planes_on_a_store_one_looks_after_the_jobs(tmp_path):
     store = SqliteJobStore(tmp_path / "jobs.db")
     settings = Settings(home=Home(tmp_path).create(), reconcile_seconds=0.05, max_running_jobs=9)
     control = open_control(settings.home.control_database)
-    contexts = [Context(settings, store, RecordingLauncher(), control, b"s" * 32) for _ in range(2)]
+    contexts = [
+        Context(settings, store, RecordingLauncher(), control, b"s" * 32, Verification(1))
+        for _ in range(2)
+    ]
     first, second = (Reconciler(context) for context in contexts)
     submitted = [context.launcher.submitted for context in contexts]
     first.start()

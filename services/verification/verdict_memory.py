@@ -1,0 +1,130 @@
+"""What the pool remembers: verdicts, answers that overran, and what slow answers look like."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Generic, TypeVar
+
+from algorithms.trajectory import Verdict
+from services.verification.case import Case
+from services.verification.lane import Lane
+
+QUARANTINE_SECONDS = 60.0
+"""An answer that overran is a timeout again for this long, without a worker."""
+SLOW_SECONDS = 600.0
+"""How long an answer that took long decides the lane of those that look like it."""
+CAPACITY = 10_000
+"""Entries of each kind; the oldest one goes first."""
+_KEPT = ("correct", "incorrect", "unparsable")
+"""Verdicts about the answer; a timeout or an error is about this attempt and is not kept."""
+_SHAPE_LENGTH = 2048
+
+Key = bytes
+"""Digest of all that a verdict depends on."""
+K = TypeVar("K")
+V = TypeVar("V")
+
+_DIGITS = re.compile(r"[0-9]+")
+_SPACES = re.compile(r"\s+")
+_LETTER = re.compile(r"(?<![\\A-Za-z])d?[A-Za-z](?![A-Za-z])")
+"""A name of one letter, or the differential of one."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task: verdict, machine-readable reason, and wall clock of the worker."""
+
+    verdict: Verdict
+    reason: str
+    seconds: float = 0.0
+
+
+def key_of(case: Case) -> Key:
+    """Return the digest of accepted answers, answer, policy and tolerance."""
+    digest = blake2b(digest_size=16)
+    for part in (*case.golds, case.output, case.policy, repr(case.tolerance)):
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "big"))
+        digest.update(data)
+    return digest.digest()
+
+
+def shape_of(answer: str) -> str:
+    """Return what an answer looks like: its text without spaces, with one number for all numbers
+    and one name for all names of one letter.
+
+    Answers of one shape tend to cost the same. This is for scheduling and decides no verdict.
+    """
+    text = _LETTER.sub("x", answer[:_SHAPE_LENGTH])
+    return _SPACES.sub("", _DIGITS.sub("0", text))
+
+
+class _Expiring(Generic[K, V]):
+    """A bounded mapping whose entries leave it after a fixed time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._entries: OrderedDict[K, tuple[V, float]] = OrderedDict()
+
+    def put(self, key: K, value: V, now: float) -> None:
+        self._entries[key] = value, now + self._seconds
+        self._entries.move_to_end(key)
+        if len(self._entries) > CAPACITY:
+            self._entries.popitem(last=False)
+
+    def forget(self, key: K) -> None:
+        self._entries.pop(key, None)
+
+    def get(self, key: K, now: float) -> V | None:
+        value, until = self._entries.get(key, (None, now))
+        return value if until > now else None
+
+
+class VerdictMemory:
+    """Bounded in size and time. Not thread-safe; times are seconds of one monotonic clock."""
+
+    def __init__(self) -> None:
+        self._verdicts: OrderedDict[Key, Outcome] = OrderedDict()
+        self._overrun: _Expiring[Key, bool] = _Expiring(QUARANTINE_SECONDS)
+        self._lanes: _Expiring[str, Lane] = _Expiring(SLOW_SECONDS)
+
+    def recall(self, key: Key) -> Outcome | None:
+        """Return the verdict on a case that was judged before."""
+        found = self._verdicts.get(key)
+        if found is not None:
+            self._verdicts.move_to_end(key)
+        return found
+
+    def keep(self, key: Key, outcome: Outcome) -> None:
+        """Remember a verdict, if it is one about the answer."""
+        if outcome.verdict in _KEPT:
+            self._verdicts[key] = outcome
+            if len(self._verdicts) > CAPACITY:
+                self._verdicts.popitem(last=False)
+
+    def quarantine(self, key: Key, now: float) -> None:
+        """Remember for a while that a case overran."""
+        self._overrun.put(key, True, now)
+
+    def quarantined(self, key: Key, now: float) -> bool:
+        """Whether a case overran a short while ago."""
+        return self._overrun.get(key, now) is not None
+
+    def place(self, shape: str, lane: Lane, now: float) -> None:
+        """Remember for a while the lane that an answer of a shape was for."""
+        self._lanes.put(shape, lane, now)
+
+    def suspect(self, shape: str, lane: Lane, now: float) -> None:
+        """Remember that an answer of a shape seems to be for a slower lane; if others of it were
+        quick, only when it happens twice in a row."""
+        if self._lanes.get(shape, now) is Lane.FAST:
+            self._lanes.forget(shape)
+        else:
+            self._lanes.put(shape, lane, now)
+
+    def lane_of(self, shape: str, now: float) -> Lane:
+        """Return the lane that an answer of this shape is likely to be for."""
+        return self._lanes.get(shape, now) or Lane.FAST
