@@ -292,6 +292,8 @@ class _Parser:
         if name == "sqrt":
             index = self._root_index()
             return Call("root", (self._argument(), index))
+        if name == "Gamma" and self.peek == "(":
+            return Call("gamma", self._arguments())
         if name in ("angle", "triangle"):
             return self._figure(name)
         if name not in _GREEK | _DECORATION:

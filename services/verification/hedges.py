@@ -11,13 +11,14 @@ from services.verification.tolerance import Tolerance
 
 _NUMBERS_ONLY = re.compile(r"(?:[0-9.+\-*/(){}\[\], ]|\\cdot|\\div|\\frac)+")
 _UNEVALUATED = re.compile(r"\\(?:i{1,3}nt|oint|sum|prod|lim)(?![A-Za-z])|\\frac\s*\{\s*d\s*\}")
+_LEFT_IN_GOLD = re.compile(_UNEVALUATED.pattern + r"|\\frac\s*\{\s*d")
 _DECIMALS = re.compile(r"[+-]?[0-9,]*\.([0-9]+)")
 _LONG = 6
 
 
 def unevaluated(gold: str, answer: str) -> bool:
     """Whether an answer leaves a sum, an integral or a limit that the accepted one does without."""
-    return bool(_UNEVALUATED.search(answer) and not _UNEVALUATED.search(gold))
+    return bool(_UNEVALUATED.search(answer) and not _LEFT_IN_GOLD.search(gold))
 
 
 def refusal(gold: str, answer: str, rules: Rules) -> str | None:
@@ -30,7 +31,8 @@ def refusal(gold: str, answer: str, rules: Rules) -> str | None:
     if wanted is None:
         return None
     given = quantity(answer)
-    whole = wanted.value.denominator == 1
+    # Half is what 50 % is, and no division left to do.
+    whole = wanted.value.denominator == 1 and wanted.unit != "%"
     if rules.int_gold_literal and whole:
         return None if given is not None and given.literal else "not_a_literal"
     if not rules.finished_arithmetic:

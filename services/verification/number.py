@@ -97,7 +97,7 @@ def _unit_name(found: re.Match[str]) -> str | None:
         return f"{found['over']}/{found['under']}"
     name = found["mark"] or found["bare"] or _TEXT.sub(r"\1", found["text"] or "")
     name = " ".join(name.split()).strip(" /")
-    lower = name.lower().rstrip(".")
+    lower = name.lower().partition("^")[0].rstrip(".")
     no_word = found["bare"] and not _is_word(found[0], lower)
     if not name or _OPERATOR_WORDS.search(name) or no_word:
         return None
@@ -157,7 +157,9 @@ def _repeating(s: str) -> Fraction | None:
 
 
 def _decimal(s: str) -> Fraction:
-    return Fraction(s.replace(",", "").rstrip(".") or "0")
+    whole, _, places = s.replace(",", "").partition(".")
+    # Fraction reads texts too, but takes several times as long.
+    return Fraction(int(whole + places), 10 ** len(places)) if places else Fraction(int(whole))
 
 
 def _ratio(a: Fraction, b: Fraction) -> Fraction | None:

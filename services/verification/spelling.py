@@ -42,7 +42,8 @@ _RAISED_RUN = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
 _LOWERED_RUN = re.compile(r"[₀₁₂₃₄₅₆₇₈₉]+")
 _ROOT_SIGN = re.compile(r"√\s*(?:([0-9]+(?:\.[0-9]+)?|[A-Za-z])|\(([^()]*)\)|(?=\{))")
 
-_THIN_THOUSANDS = re.compile(r"(?<=[0-9])(?:\\[,;: ]|\\!|\{,\}|,\\!)(?=[0-9]{3}(?![0-9]))")
+_THIN_THOUSANDS = re.compile(r"(?<=[0-9])(?:\\[,;: ]|\\!|\{,\}|,\\!)\s*(?=[0-9]{3}(?![0-9]))")
+_APPLIED = re.compile(r"(?<![A-Za-z\\])([A-Za-z])\{(\([^(){}]*\))\}")
 _NO_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
 _SPACING = re.compile(r"(?<!\\)\\[!,;:> ]|\\hspace\*?\s*\{[^{}]*\}")
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
@@ -129,7 +130,8 @@ def canonical(text: str) -> str:
     s = s.replace("~", " ").replace("...", r"\ldots ")
     s = _BARE_SCRIPT.sub(_braced_script, s)
     s = _unwrapped(" ".join(s.split()))
-    return _IDLE_SPACE.sub("", _SPACE_BEFORE_DIGIT.sub(r"\1", s))
+    s = _IDLE_SPACE.sub("", _SPACE_BEFORE_DIGIT.sub(r"\1", s))
+    return _APPLIED.sub(r"\1\2", s)
 
 
 def _ascii(text: str) -> str:

@@ -81,7 +81,7 @@ def decide(
 def _finding(judged: Judged) -> Finding:
     if judged.outcome == "different":
         return Finding("incorrect", judged.reason)
-    ours = judged.reason == "gold_not_mathematics"
+    ours = judged.reason in ("gold_not_mathematics", "unsupported:gold")
     return Finding("error" if ours else "unparsable", judged.reason)
 
 
