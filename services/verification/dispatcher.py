@@ -15,6 +15,7 @@ from typing import Any
 
 from services.verification.crew import Crew
 from services.verification.foreman import Foreman
+from services.verification.lane import Lane
 from services.verification.lanes import Lanes
 from services.verification.task import Task
 from services.verification.verdict_memory import Key, Outcome, VerdictMemory
@@ -54,7 +55,7 @@ class Dispatcher:
         self.last_verdict = time.monotonic()
         self.closed = False
         """Whether no verdict comes any more."""
-        self._lanes = Lanes(workers, self._looks_hopeless)
+        self._lanes = Lanes(workers, self._looks)
         self._crew = Crew(kind, memory_mib)
         self._foreman = Foreman(
             self._crew, self._lanes, self.memory, self.counters, timeout_seconds, self._conclude
@@ -78,8 +79,7 @@ class Dispatcher:
             return future
         self.counters["tasks"] += 1
         request = {"id": self.counters["tasks"], **request}
-        slow = self.memory.looks_slow(shape, time.monotonic())
-        task = Task(key, request, shape, job, [future], slow)
+        task = Task(key, request, shape, job, [future])
         self._open[key] = task
         self._pending[job] += 1
         self._lanes.add(task)
@@ -120,7 +120,7 @@ class Dispatcher:
             "workers": sum(w.ready for w in self._crew.workers),
             "busy_fast": len(self._crew.fast),
             "busy_slow": sum(bool(w.tasks) for w in self._crew.slow),
-            "waiting": self._lanes.waiting,
+            "waiting": self._lanes.waiting(),
         }
 
     def pids(self, *, busy: bool = False) -> list[int]:
@@ -174,8 +174,8 @@ class Dispatcher:
                     self._forget(task)
             self._foreman.turn(spoke)
 
-    def _looks_hopeless(self, task: Task) -> bool:
-        return self.memory.looks_hopeless(task.shape, time.monotonic())
+    def _looks(self, task: Task) -> Lane:
+        return self.memory.lane_of(task.shape, time.monotonic())
 
     def _conclude(self, task: Task, outcome: Outcome, handed: float) -> None:
         now = time.monotonic()

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.verification.crew import Crew
 from services.verification.kinds import VERDICTS
+from services.verification.lane import Lane
 from services.verification.lanes import Lanes
 from services.verification.process import ProcessorTime, WorkerProcess
 from services.verification.task import Task
@@ -18,8 +19,8 @@ _MAX_ATTEMPTS = 2
 _MAX_FAILED_STARTS = 3
 _SHARE = 0.02
 """Part of the workers' time that the slow lane gets however many tasks wait in the fast one."""
-_BLOCKED = 10.0
-"""A task that waits instead of working has used up its allowance after this many times it."""
+_IDLENESS = 50.0
+"""Seconds in which a task sleeps that count like one in which it works."""
 
 
 class Foreman:
@@ -61,10 +62,10 @@ class Foreman:
     def next_look(self) -> float:
         """When a turn is due although nobody speaks (monotonic clock)."""
         times = [w.deadline for w in self._crew.workers if w.deadline is not None]
-        if self._crowded:
-            times += [self._due(w) for w in self._crew.fast]
-            times += [self._next_share] if self._lanes.slow_waiting else []
-        if self._lanes.waiting and self._crew.may_start_at > time.monotonic():
+        times += [self._due(w) for w in self._in_the_way()]
+        if self._crowded and self._lanes.waiting(Lane.SLOW, Lane.LAST):
+            times.append(self._next_share)
+        if self._lanes.waiting() and self._crew.may_start_at > time.monotonic():
             times.append(self._crew.may_start_at)
         return min(times, default=float("inf"))
 
@@ -90,9 +91,7 @@ class Foreman:
         task, handed = worker.tasks.popleft(), worker.since
         worker.begin(self._timeout)
         outcome = Outcome(message["verdict"], message["reason"], message["seconds"])
-        slow = message["cpu"] > self._lanes.allowance
-        self._memory.note(task.shape, slow=slow, now=time.monotonic())
-        self._lanes.answered(message["cpu"])
+        self._memory.place(task.shape, self._lanes.answered(message["cpu"]), time.monotonic())
         self._conclude(task, outcome, handed)
 
     def _release(self, worker: WorkerProcess) -> None:
@@ -134,24 +133,82 @@ class Foreman:
     def _overran(self, task: Task, since: float, spent: ProcessorTime | None, now: float) -> None:
         """Conclude a task that is out of time, or try it once more if it hardly had any: its
         worker was ready to run, and others, of this pool or not, had the processor."""
-        task.slow = True
         starved = spent is not None and spent.waited > self._timeout / 2
         if starved and not task.starved:
             task.starved = True
+            task.lane = max(task.lane, Lane.SLOW)
             self._counters["starved"] += 1
             self._lanes.add(task)
             return
         self._counters["timeouts"] += 1
-        self._memory.overran(task.key, task.shape, now)
+        self._memory.quarantine(task.key, now)
+        self._memory.suspect(task.shape, Lane.LAST, now)
         self._conclude(task, Outcome("timeout", "wall_clock", self._timeout), since)
 
     @property
     def _crowded(self) -> bool:
         """Whether tasks wait because all places of the fast lane are taken."""
-        return self._lanes.fast_waiting > 0 and len(self._crew.fast) >= self._lanes.workers
+        return self._lanes.waiting(Lane.FAST) > 0 and len(self._crew.fast) >= self._lanes.workers
+
+    def _in_the_way(self) -> list[WorkerProcess]:
+        """Return the workers whose task keeps others of its lane waiting."""
+        found = self._crew.fast if self._crowded else []
+        if self._lanes.waiting(Lane.SLOW) and len(self._crew.slow) >= self._lanes.workers:
+            found += [w for w in self._crew.slow if w.tasks and w.tasks[0].lane is Lane.SLOW]
+        return found
 
     def _due(self, worker: WorkerProcess) -> float:
-        return max(worker.look_at, worker.since + self._lanes.allowance)
+        """When to look whether the task of a worker exceeds its allowance."""
+        return max(worker.look_at, worker.since + self._lanes.allowance(worker.tasks[0].lane))
+
+    def _relieve(self, now: float) -> None:
+        """Have the slow lane yield the processor if the fast one is crowded, and move on what
+        exceeds its allowance and keeps others waiting."""
+        crowded = self._crowded
+        for worker in self._crew.slow:
+            worker.give_way(crowded and not worker.keeps_pace)
+        if not crowded:
+            self._next_share = float("inf")
+        elif self._next_share == float("inf"):
+            self._take_share(now)
+        for worker in self._in_the_way():
+            if self._due(worker) > now:
+                continue
+            left = self._lanes.allowance(worker.tasks[0].lane) - self._effort(worker, now)
+            if left > 0:
+                worker.look_at = now + left
+            else:
+                self._demote(worker, now)
+                return  # the next turn sees whether others still wait
+
+    @staticmethod
+    def _effort(worker: WorkerProcess, now: float) -> float:
+        """Return the seconds that a task has cost its place: those it worked, and part of those in
+        which it did nothing although it could. Waiting for a processor is no fault of its own."""
+        spent = worker.spent()
+        if spent is None:
+            return now - worker.since
+        idle = max(0.0, now - worker.since - spent.used - spent.waited)
+        return spent.used + idle / _IDLENESS
+
+    def _demote(self, worker: WorkerProcess, now: float) -> None:
+        """Move the task of a worker to the next lane: at once where it stands if there is room,
+        else from its beginning when its turn comes."""
+        task = worker.tasks.popleft()
+        while worker.tasks:
+            self._lanes.put_back(worker.tasks.pop())
+            worker.leaving = True
+        stays = task.lane is Lane.FAST and len(self._crew.slow) < self._lanes.workers
+        task.lane = Lane(task.lane + 1)
+        self._counters["demoted"] += 1
+        self._memory.suspect(task.shape, task.lane, now)
+        if stays:
+            worker.tasks.append(task)
+            worker.slow = True
+            worker.give_way(True)
+        else:
+            self._lanes.add(task)
+            self._crew.drop(worker)
 
     def _slow_places(self, now: float) -> int:
         """How many workers may be at work in the slow lane."""
@@ -163,43 +220,6 @@ class Foreman:
         """Put off the slow lane's next turn by what one limit is of its share."""
         self._next_share = now + self._timeout / (_SHARE * self._lanes.workers)
 
-    def _relieve(self, now: float) -> None:
-        """If tasks are kept waiting, have the slow lane yield the processor, and move tasks to it
-        that exceed their allowance."""
-        crowded = self._crowded
-        for worker in self._crew.slow:
-            worker.give_way(crowded and not worker.keeps_pace)
-        if not crowded:
-            self._next_share = float("inf")
-            return
-        if self._next_share == float("inf"):
-            self._take_share(now)
-        for worker in self._crew.fast:
-            if self._due(worker) > now or not self._crowded:
-                continue
-            spent = worker.spent()
-            left = self._lanes.allowance - spent.used if spent is not None else 0.0
-            if left > 0 and now < worker.since + _BLOCKED * self._lanes.allowance:
-                worker.look_at = now + left
-            else:
-                self._demote(worker, now)
-
-    def _demote(self, worker: WorkerProcess, now: float) -> None:
-        task = worker.tasks.popleft()
-        while worker.tasks:
-            self._lanes.put_back(worker.tasks.pop())
-            worker.leaving = True
-        task.slow = True
-        self._counters["demoted"] += 1
-        self._memory.note(task.shape, slow=True, now=now)
-        if len(self._crew.slow) < self._lanes.workers:
-            worker.tasks.append(task)
-            worker.slow = True
-            worker.give_way(True)
-        else:
-            self._lanes.add(task)
-            self._crew.drop(worker)
-
     # -- who gets what ----------------------------------------------------------------------------
 
     def _give_up(self) -> None:
@@ -210,8 +230,11 @@ class Foreman:
                 self._conclude(task, Outcome("error", "no_worker"), time.monotonic())
 
     def _fill(self, now: float) -> None:
-        fast = min(self._lanes.fast_waiting, self._lanes.workers - len(self._crew.fast))
-        slow = min(self._lanes.slow_waiting, self._slow_places(now) - len(self._crew.slow))
+        fast = min(self._lanes.waiting(Lane.FAST), self._lanes.workers - len(self._crew.fast))
+        slow = min(
+            self._lanes.waiting(Lane.SLOW, Lane.LAST),
+            self._slow_places(now) - len(self._crew.slow),
+        )
         self._crew.fill(self._spares + max(fast, 0) + max(slow, 0))
 
     def _hand_out_fast(self) -> None:

@@ -18,13 +18,23 @@ from services.verification.tolerance import Tolerance
 GROUP: Final = "laconic.verifiers"
 MATH: Final = "math"
 
-Judge = Callable[[dict[str, Any]], Finding]
+Referee = Callable[[dict[str, Any]], Finding]
 """From a request, as it travels to a worker, to its finding."""
 Verifier = Callable[[Sequence[str], str], object]
 """What an entry point names: from the accepted answers and the whole response to a verdict, or a
 pair of a verdict and a reason. It must depend on nothing else, for verdicts are remembered, and
 must start no thread when it is imported. What it raises becomes the verdict ``error``."""
 
+_EXERCISES: Final = (
+    (r"\sum_{k=1}^{n} k", r"\sum_{j=1}^{n} j"),
+    (r"\int_0^1 x dx", r"\int_0^1 y dy"),
+    (r"x<3", r"3>x"),
+    (r"\{x\mid x>1\}", r"(1,\infty)"),
+    (r"\lim_{x\to 0} x", r"\lim_{y\to 0} y"),
+    (r"\begin{pmatrix}1&x\end{pmatrix}", r"\begin{pmatrix}1&x+0\end{pmatrix}"),
+)
+"""Have everything imported and its tables built that an answer may need: a tenth of a second and
+more, which each new worker would spend anew."""
 VERDICTS: Final = get_args(Verdict)
 _MAX_REASON = 200
 
@@ -48,7 +58,7 @@ def check(kind: str) -> None:
         _entry_point(kind)
 
 
-def load(kind: str) -> Judge:
+def load(kind: str) -> Referee:
     """Import and warm up a verifier.
 
     Raises:
@@ -57,6 +67,8 @@ def load(kind: str) -> Judge:
     """
     if kind == MATH:
         warm()
+        for gold, answer in _EXERCISES:
+            decide((gold,), answer)
         return _judge_mathematics
     return _judge_with(_entry_point(kind).load())
 
@@ -88,7 +100,7 @@ def _judge_mathematics(request: dict[str, Any]) -> Finding:
     )
 
 
-def _judge_with(verifier: Verifier) -> Judge:
+def _judge_with(verifier: Verifier) -> Referee:
     def judge(request: dict[str, Any]) -> Finding:
         found = verifier(tuple(request["golds"]), request["answer"])
         verdict, reason = found if isinstance(found, tuple) and len(found) == 2 else (found, "")

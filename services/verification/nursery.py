@@ -16,7 +16,7 @@ import socket
 import sys
 import traceback
 
-from services.verification.kinds import Judge, load
+from services.verification.kinds import Referee, load
 from services.verification.worker import die_with_parent, work
 
 _MESSAGE = 4096
@@ -43,7 +43,7 @@ def receive(control: socket.socket) -> tuple[dict[str, object], list[int]] | Non
 class Nursery:
     """Forks workers on request and reaps those that have ended. Has no thread besides its own."""
 
-    def __init__(self, control: socket.socket, judge: Judge, memory_mib: int) -> None:
+    def __init__(self, control: socket.socket, judge: Referee, memory_mib: int) -> None:
         self._control, self._judge, self._memory_mib = control, judge, memory_mib
         self._pid = os.getpid()
         self._workers: set[int] = set()

@@ -263,8 +263,8 @@ class VerificationPool:
         """Wait for a judgement."""
         if isinstance(found, Judgement):
             return found
-        began = time.monotonic()
-        while (seconds := self._patience(began, ends)) > 0:
+        began, seconds = time.monotonic(), 0.0
+        while found.future.done() or (seconds := self._patience(began, ends)) > 0:
             try:
                 outcome = found.future.result(timeout=seconds)
             except TimeoutError:

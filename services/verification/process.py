@@ -130,7 +130,11 @@ class WorkerProcess:
         now = self._times()
         if now is None:
             return None
-        return ProcessorTime(now.used - self._before.used, now.waited - self._before.waited)
+        used = now.used - self._before.used
+        if self._wants_processor():
+            # What it waits for at this moment, the system counts only when it is over.
+            return ProcessorTime(used, max(0.0, time.monotonic() - self.since - used))
+        return ProcessorTime(used, now.waited - self._before.waited)
 
     def _times(self) -> ProcessorTime | None:
         try:
@@ -139,6 +143,13 @@ class WorkerProcess:
         except (OSError, ValueError):
             return None
         return ProcessorTime(int(used) / 1e9, int(waited) / 1e9)
+
+    def _wants_processor(self) -> bool:
+        try:
+            with open(f"/proc/{self.pid}/stat") as f:
+                return f.read().rpartition(")")[2].split()[0] == "R"
+        except (OSError, IndexError):
+            return False
 
     def give_way(self, yielding: bool) -> None:
         """Run only when nobody else wants the processor, or as usual again.

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.verification.lane import Lane
 from services.verification.verdict_memory import Key, Outcome
 
 
@@ -21,8 +22,7 @@ class Task:
     job: str
     """On whose turn it is handed to a worker."""
     futures: list[Future[Outcome]]
-    slow: bool
-    """Whether it is for the slow lane."""
+    lane: Lane = Lane.FAST
     queued: float = field(default_factory=time.monotonic)
     attempts: int = 0
     """Workers that died at it."""

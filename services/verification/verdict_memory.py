@@ -10,11 +10,12 @@ from typing import Generic, TypeVar
 
 from algorithms.trajectory import Verdict
 from services.verification.case import Case
+from services.verification.lane import Lane
 
 QUARANTINE_SECONDS = 60.0
 """An answer that overran is a timeout again for this long, without a worker."""
 SLOW_SECONDS = 600.0
-"""How long answers that look like one that took long start in the slow lane."""
+"""How long an answer that took long decides the lane of those that look like it."""
 CAPACITY = 10_000
 """Entries of each kind; the oldest one goes first."""
 _KEPT = ("correct", "incorrect", "unparsable")
@@ -24,9 +25,12 @@ _SHAPE_LENGTH = 2048
 Key = bytes
 """Digest of all that a verdict depends on."""
 K = TypeVar("K")
+V = TypeVar("V")
 
 _DIGITS = re.compile(r"[0-9]+")
 _SPACES = re.compile(r"\s+")
+_LETTER = re.compile(r"(?<![\\A-Za-z])d?[A-Za-z](?![A-Za-z])")
+"""A name of one letter, or the differential of one."""
 
 
 @dataclass(frozen=True)
@@ -49,31 +53,34 @@ def key_of(case: Case) -> Key:
 
 
 def shape_of(answer: str) -> str:
-    """Return what an answer looks like: its text without spaces, and 0 for every number.
+    """Return what an answer looks like: its text without spaces, with one number for all numbers
+    and one name for all names of one letter.
 
     Answers of one shape tend to cost the same. This is for scheduling and decides no verdict.
     """
-    return _DIGITS.sub("0", _SPACES.sub("", answer[:_SHAPE_LENGTH]))
+    text = _LETTER.sub("x", answer[:_SHAPE_LENGTH])
+    return _SPACES.sub("", _DIGITS.sub("0", text))
 
 
-class _Expiring(Generic[K]):
-    """A bounded set whose members leave it after a fixed time."""
+class _Expiring(Generic[K, V]):
+    """A bounded mapping whose entries leave it after a fixed time."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._until: OrderedDict[K, float] = OrderedDict()
+        self._entries: OrderedDict[K, tuple[V, float]] = OrderedDict()
 
-    def add(self, member: K, now: float) -> None:
-        self._until[member] = now + self._seconds
-        self._until.move_to_end(member)
-        if len(self._until) > CAPACITY:
-            self._until.popitem(last=False)
+    def put(self, key: K, value: V, now: float) -> None:
+        self._entries[key] = value, now + self._seconds
+        self._entries.move_to_end(key)
+        if len(self._entries) > CAPACITY:
+            self._entries.popitem(last=False)
 
-    def discard(self, member: K) -> None:
-        self._until.pop(member, None)
+    def forget(self, key: K) -> None:
+        self._entries.pop(key, None)
 
-    def has(self, member: K, now: float) -> bool:
-        return self._until.get(member, now) > now
+    def get(self, key: K, now: float) -> V | None:
+        value, until = self._entries.get(key, (None, now))
+        return value if until > now else None
 
 
 class VerdictMemory:
@@ -81,9 +88,8 @@ class VerdictMemory:
 
     def __init__(self) -> None:
         self._verdicts: OrderedDict[Key, Outcome] = OrderedDict()
-        self._overrun: _Expiring[Key] = _Expiring(QUARANTINE_SECONDS)
-        self._slow: _Expiring[str] = _Expiring(SLOW_SECONDS)
-        self._hopeless: _Expiring[str] = _Expiring(SLOW_SECONDS)
+        self._overrun: _Expiring[Key, bool] = _Expiring(QUARANTINE_SECONDS)
+        self._lanes: _Expiring[str, Lane] = _Expiring(SLOW_SECONDS)
 
     def recall(self, key: Key) -> Outcome | None:
         """Return the verdict on a case that was judged before."""
@@ -99,28 +105,26 @@ class VerdictMemory:
             if len(self._verdicts) > CAPACITY:
                 self._verdicts.popitem(last=False)
 
-    def overran(self, key: Key, shape: str, now: float) -> None:
+    def quarantine(self, key: Key, now: float) -> None:
         """Remember for a while that a case overran."""
-        self._overrun.add(key, now)
-        self._slow.add(shape, now)
-        self._hopeless.add(shape, now)
+        self._overrun.put(key, True, now)
 
     def quarantined(self, key: Key, now: float) -> bool:
         """Whether a case overran a short while ago."""
-        return self._overrun.has(key, now)
+        return self._overrun.get(key, now) is not None
 
-    def note(self, shape: str, *, slow: bool, now: float) -> None:
-        """Remember whether an answer of this shape took long."""
-        if slow:
-            self._slow.add(shape, now)
+    def place(self, shape: str, lane: Lane, now: float) -> None:
+        """Remember for a while the lane that an answer of a shape was for."""
+        self._lanes.put(shape, lane, now)
+
+    def suspect(self, shape: str, lane: Lane, now: float) -> None:
+        """Remember that an answer of a shape seems to be for a slower lane; if others of it were
+        quick, only when it happens twice in a row."""
+        if self._lanes.get(shape, now) is Lane.FAST:
+            self._lanes.forget(shape)
         else:
-            self._slow.discard(shape)
-            self._hopeless.discard(shape)
+            self._lanes.put(shape, lane, now)
 
-    def looks_slow(self, shape: str, now: float) -> bool:
-        """Whether an answer of this shape took long, and none was quick since."""
-        return self._slow.has(shape, now)
-
-    def looks_hopeless(self, shape: str, now: float) -> bool:
-        """Whether an answer of this shape overran, and none was quick since."""
-        return self._hopeless.has(shape, now)
+    def lane_of(self, shape: str, now: float) -> Lane:
+        """Return the lane that an answer of this shape is likely to be for."""
+        return self._lanes.get(shape, now) or Lane.FAST

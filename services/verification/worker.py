@@ -16,7 +16,7 @@ from typing import Any
 
 from algorithms.trajectory import Verdict
 from services.verification import frames
-from services.verification.kinds import Judge
+from services.verification.kinds import Referee
 
 _PR_SET_PDEATHSIG = 1
 
@@ -49,8 +49,8 @@ def _status_bytes(name: str) -> int:
     return int(line.split()[1]) * 1024
 
 
-def answer(judge: Judge, request: dict[str, Any], memory: int) -> dict[str, Any]:
-    """Judge one request; failures of the comparison become the verdict ``error``.
+def answer(judge: Referee, request: dict[str, Any], memory: int) -> dict[str, Any]:
+    """Referee one request; failures of the comparison become the verdict ``error``.
 
     ``seconds`` in the response is wall clock, ``cpu`` processor time; ``last`` says that the
     process ends now: its heap may be in any state.
@@ -76,7 +76,7 @@ def answer(judge: Judge, request: dict[str, Any], memory: int) -> dict[str, Any]
     return {"id": request["id"], "last": spent, **found}
 
 
-def serve(judge: Judge, channel: socket.socket, memory: int) -> None:
+def serve(judge: Referee, channel: socket.socket, memory: int) -> None:
     """Answer requests until the stream ends, or until memory ran out once."""
     requests = channel.makefile("rb")
     while (request := frames.read(requests)) is not None:
@@ -86,7 +86,7 @@ def serve(judge: Judge, channel: socket.socket, memory: int) -> None:
             return
 
 
-def work(judge: Judge, channel: socket.socket, memory_mib: int, parent: int) -> None:
+def work(judge: Referee, channel: socket.socket, memory_mib: int, parent: int) -> None:
     """Set the limits of this process, say that it is ready, and serve."""
     die_with_parent(parent)
     os.setsid()

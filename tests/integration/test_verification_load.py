@@ -34,7 +34,8 @@ def overrunning(seed: int) -> Case:
     x = inner[0]
     for _ in range(6):
         inner = r.choice((r"\sin", r"\cos")) + f"({inner})"
-    return Case((rf"\sqrt{{{seed + 2}}}",), boxed(rf"\int_0^{{{seed % 900 + 1}}} {inner} d{x}"))
+    gold = rf"\int_0^{{{seed + 1}}} {x}^{x} d{x}"
+    return Case((gold,), boxed(rf"\int_0^{{{seed % 900 + 1}}} {inner} d{x}"))
 
 
 @pytest.fixture

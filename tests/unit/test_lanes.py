@@ -6,16 +6,17 @@ from concurrent.futures import Future
 
 import pytest
 
+from services.verification.lane import Lane
 from services.verification.lanes import LONGEST_BATCH, Lanes
 from services.verification.task import Task
 
 
-def task(name: str, *, slow: bool = False, job: str = "") -> Task:
-    return Task(name.encode(), {}, name, job, [Future()], slow)
+def task(name: str, lane: Lane = Lane.FAST) -> Task:
+    return Task(name.encode(), {}, name, "", [Future()], lane)
 
 
-def lanes(workers: int = 2, hopeless: frozenset[str] = frozenset()) -> Lanes:
-    return Lanes(workers, lambda t: t.shape in hopeless)
+def lanes(looks: dict[str, Lane] | None = None) -> Lanes:
+    return Lanes(2, lambda t: (looks or {}).get(t.shape, Lane.FAST))
 
 
 def test_many_waiting_tasks_are_handed_over_together_and_few_one_by_one():
@@ -25,7 +26,7 @@ def test_many_waiting_tasks_are_handed_over_together_and_few_one_by_one():
         found.add(t)
     assert found.next_fast() == tasks[:LONGEST_BATCH]
     sizes = []
-    while found.fast_waiting:
+    while found.waiting(Lane.FAST):
         sizes.append(len(found.next_fast()))
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-4:] == [1, 1, 1, 1]
@@ -33,12 +34,27 @@ def test_many_waiting_tasks_are_handed_over_together_and_few_one_by_one():
 
 
 def test_tasks_that_look_hopeless_come_last_in_the_slow_lane():
-    found = lanes(hopeless=frozenset({"bad"}))
-    bad, unknown, late = task("bad", slow=True), task("x", slow=True), task("y", slow=True)
+    found = lanes({"bad": Lane.LAST})
+    bad, unknown, late = task("bad", Lane.SLOW), task("x", Lane.SLOW), task("y", Lane.SLOW)
     for t in (bad, unknown, late):
         found.add(t)
-    assert found.fast_waiting == 0
+    assert found.waiting(Lane.FAST) == 0
     assert [found.next_slow() for _ in range(4)] == [unknown, late, bad, None]
+    assert (unknown.lane, bad.lane) == (Lane.SLOW, Lane.LAST)
+
+
+def test_what_is_learnt_while_a_task_waits_decides_its_lane():
+    looks: dict[str, Lane] = {}
+    found = lanes(looks)
+    first, slow, hopeless, other = task("first"), task("slow"), task("hopeless"), task("other")
+    for t in (first, slow, hopeless, other):
+        found.add(t)
+    assert found.next_fast() == [first]
+    looks.update(slow=Lane.SLOW, hopeless=Lane.LAST)
+    assert found.next_fast() == [other]
+    assert found.next_fast() == []
+    looks.clear()  # a lane that was left is not entered again
+    assert [found.next_slow() for _ in range(3)] == [slow, hopeless, None]
 
 
 def test_a_task_that_is_put_back_comes_first_in_its_lane():
@@ -53,23 +69,26 @@ def test_the_allowance_follows_what_answers_take_within_bounds():
     found = lanes()
     for _ in range(1000):
         found.answered(0.02)
-    assert found.allowance == pytest.approx(0.08, rel=0.01)
+    assert found.allowance(Lane.FAST) == pytest.approx(0.08, rel=0.01)
+    assert found.allowance(Lane.SLOW) == pytest.approx(20 * 0.08, rel=0.01)
+    assert found.allowance(Lane.LAST) == float("inf")
+    assert [found.answered(s) for s in (0.07, 0.09, 1.5, 2.5)] == [0, 1, 1, 2]
     for _ in range(1000):
         found.answered(10.0)
-    assert found.allowance == pytest.approx(0.2)
+    assert found.allowance(Lane.FAST) == pytest.approx(0.2)
     for _ in range(1000):
         found.answered(0.0)
-    assert found.allowance == pytest.approx(0.02)
+    assert found.allowance(Lane.FAST) == pytest.approx(0.01)
 
 
 def test_what_nobody_waits_for_is_swept_out():
     found = lanes()
-    kept, dropped, joined = task("kept"), task("dropped", slow=True), task("joined")
+    kept, dropped, joined = task("kept"), task("dropped", Lane.SLOW), task("joined")
     joined.futures.append(Future())
     joined.futures[0].cancel()
     dropped.futures[0].cancel()
     for t in (kept, dropped, joined):
         found.add(t)
     assert found.sweep() == [dropped]
-    assert found.waiting == 2
+    assert found.waiting() == 2
     assert found.drain() == [kept, joined]

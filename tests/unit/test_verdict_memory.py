@@ -6,6 +6,7 @@ import pytest
 
 from services.verification import verdict_memory
 from services.verification.case import Case
+from services.verification.lane import Lane
 from services.verification.tolerance import Tolerance
 from services.verification.verdict_memory import (
     QUARANTINE_SECONDS,
@@ -49,24 +50,35 @@ def test_verdicts_about_an_attempt_are_not_kept(verdict):
 def test_an_answer_that_overran_leaves_quarantine_after_its_time():
     memory = VerdictMemory()
     assert not memory.quarantined(b"k", 100.0)
-    memory.overran(b"k", "shape", 100.0)
+    memory.quarantine(b"k", 100.0)
     assert memory.quarantined(b"k", 100.0 + QUARANTINE_SECONDS - 1)
     assert not memory.quarantined(b"k", 100.0 + QUARANTINE_SECONDS)
-    assert memory.looks_hopeless("shape", 100.0 + QUARANTINE_SECONDS)
-    assert not memory.looks_hopeless("shape", 100.0 + SLOW_SECONDS)
 
 
-def test_a_quick_answer_clears_the_name_of_its_shape():
+def test_the_newest_answer_of_a_shape_decides_its_lane_for_a_while():
     memory = VerdictMemory()
-    memory.note("slow", slow=True, now=0.0)
-    memory.overran(b"k", "hopeless", 0.0)
-    assert memory.looks_slow("slow", 1.0)
-    assert not memory.looks_hopeless("slow", 1.0)
-    assert memory.looks_slow("hopeless", 1.0)
-    for shape in ("slow", "hopeless"):
-        memory.note(shape, slow=False, now=2.0)
-        assert not memory.looks_slow(shape, 3.0)
-        assert not memory.looks_hopeless(shape, 3.0)
+    assert memory.lane_of("shape", 0.0) is Lane.FAST
+    memory.place("shape", Lane.LAST, 1.0)
+    assert memory.lane_of("shape", SLOW_SECONDS) is Lane.LAST
+    assert memory.lane_of("shape", SLOW_SECONDS + 1.0) is Lane.FAST
+    memory.place("shape", Lane.SLOW, 2.0)
+    assert memory.lane_of("shape", 3.0) is Lane.SLOW
+    memory.place("shape", Lane.FAST, 4.0)
+    assert memory.lane_of("shape", 5.0) is Lane.FAST
+
+
+def test_one_slow_answer_of_a_quick_shape_is_an_accident_and_two_in_a_row_are_not():
+    memory = VerdictMemory()
+    memory.suspect("new", Lane.SLOW, 0.0)
+    assert memory.lane_of("new", 0.0) is Lane.SLOW
+    memory.place("quick", Lane.FAST, 0.0)
+    for _ in range(3):
+        memory.suspect("quick", Lane.LAST, 1.0)
+        assert memory.lane_of("quick", 1.0) is Lane.FAST
+        memory.place("quick", Lane.FAST, 2.0)
+    memory.suspect("quick", Lane.LAST, 3.0)
+    memory.suspect("quick", Lane.LAST, 3.0)
+    assert memory.lane_of("quick", 3.0) is Lane.LAST
 
 
 def test_it_does_not_grow_without_end(monkeypatch):
@@ -74,14 +86,16 @@ def test_it_does_not_grow_without_end(monkeypatch):
     memory = VerdictMemory()
     for i in range(5):
         memory.keep(b"%d" % i, Outcome("correct", "r"))
-        memory.overran(b"%d" % i, str(i), 0.0)
+        memory.quarantine(b"%d" % i, 0.0)
         memory.recall(b"0")
     # The one that was asked for all along is still there.
     assert [memory.recall(b"%d" % i) is not None for i in range(5)] == [True, False, False, 1, 1]
     assert [memory.quarantined(b"%d" % i, 1.0) for i in range(5)] == [False, False, True, 1, 1]
 
 
-def test_a_shape_is_the_text_without_numbers_and_spaces():
-    assert shape_of(r"\int_0^{12} x dx") == shape_of(r"\int_0^{345}  x dx")
-    assert shape_of(r"\int_0^1 x dx") != shape_of(r"\int_0^1 y dx")
+def test_a_shape_leaves_numbers_spaces_and_names_of_one_letter_open():
+    integral = shape_of(r"\int_0^{12} x^x dx")
+    assert integral == shape_of(r"\int_0^{345}  t^t dt") == r"\int_0^{0}x^xx"
+    assert integral != shape_of(r"\int_0^{12} \sin x dx")
+    assert shape_of("it is oak") != shape_of("it is elm")
     assert len(shape_of("x" * 10**6)) <= 2048
