@@ -314,9 +314,8 @@ def main() -> None:
     print(
         "| poisoned answers | answers | workers, limit | good ones alone | good ones with poison / "
         "alone | processor time per good answer | last good one: alone, with poison | verdict after "
-        "limit: 99 %, latest | good ones waited: alone, with poison | moved to the slow lane | good ones unjudged |\n|"
-        + " --- |"
-        * 10
+        "limit: 99 %, latest | good ones waited: alone, with poison | moved to the slow lane | "
+        "good ones unjudged |\n|" + " --- |" * 10
     )
     settings = (given.count, given.repeats, given.workers, given.limit)
     poisoned("of three kinds", poison_of_few_kinds, *settings)
