@@ -169,6 +169,8 @@ HACKS = [
         ("24", r"\prod_{k=1}^{4} k"),
         ("2", r"\lim_{x \to 2} x"),
         ("C", "(B) or (C)"),
+        ("C", "(C) or (B)"),
+        ("C", r"\textbf{(C)}\ 5\ \textbf{(D)}\ 7"),
         ("C", r"\textbf{(A)}\ 3\ \textbf{(C)}\ 5"),
         ("C", "A, B, C, D, E"),
         ("C", "5"),
