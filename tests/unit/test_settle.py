@@ -53,9 +53,10 @@ def test_what_needs_algebra_is_left_open_with_the_accepted_answers_that_are_unde
 
 
 def test_what_is_long_or_deep_is_left_to_a_worker():
-    exact = "1." + "0" * 600
-    assert isinstance(settle(("1",), f"</think> \\boxed{{{exact[:400]}}}"), Settled)
-    assert isinstance(settle(("1",), f"</think> \\boxed{{{exact}}}"), Open)
+    words = r"\text{" + "so " * 160 + "it is}"
+    assert isinstance(settle(("x+1",), f"</think> \\boxed{{1+x+{words}}}"), Open)
+    assert isinstance(settle(("1",), f"</think> \\boxed{{{words}}}"), Settled)
+    assert isinstance(settle(("1",), f"</think> \\boxed{{{words} {words}}}"), Open)
     deep, same = ("(1," * 8 + last + ")" * 8 for last in ("2", "2.0"))
     assert isinstance(settle((deep,), f"</think> \\boxed{{{same}}}"), Open)
 

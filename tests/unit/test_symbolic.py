@@ -18,11 +18,7 @@ from services.verification.tolerance import Tolerance
         ("x+1", r"\foo", Finding("unparsable", "not_mathematics")),
         ("x+1", "5 7", Finding("unparsable", "not_mathematics")),
         ("x^{4000}", "x^{4999} x^{4999} x^{4999}", Finding("incorrect", "different")),
-        (
-            r"e^{e^{e^{e^{x}}}}",
-            r"e^{e^{e^{e^{2x}}}}",
-            Finding("unparsable", "unsupported:magnitude"),
-        ),
+        (r"\sqrt{x-999}", "(x-999)^{1/2}", Finding("unparsable", "unsupported:magnitude")),
         ("(0,1]", "|" * 1999, Finding("unparsable", "unsupported:length")),
         (r"\foo", "x", Finding("error", "gold_not_mathematics")),
         ("x^{9999}", "x+1", Finding("error", "unsupported:gold")),
@@ -51,7 +47,6 @@ def test_the_policy_and_the_tolerance_are_handed_on():
     assert decide(("8",), "2^3").reason == "not_a_literal"
     assert decide(("8",), "2^3", policy="eval").verdict == "correct"
     assert decide(("3.2",), r"\pi").verdict == "incorrect"
-    assert decide(("3.2",), r"\pi", tolerance=Tolerance(absolute=0.1)).verdict == "correct"
-    assert (
-        decide(("(3.2, x)",), r"(\pi, x)", tolerance=Tolerance(absolute=0.1)).verdict == "correct"
-    )
+    near = Tolerance(absolute=0.1)
+    assert decide(("3.2",), r"\pi", tolerance=near).verdict == "correct"
+    assert decide(("(3.2, x)",), r"(\pi, x)", tolerance=near).verdict == "correct"
