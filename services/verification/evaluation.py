@@ -45,6 +45,7 @@ class Evaluator:
             **{f"arc{n}": getattr(c, f"a{n}") for n in ("sinh", "cosh", "tanh")},
             **{f"ar{n}": getattr(c, f"a{n}") for n in ("sinh", "cosh", "tanh")},
             "ln": c.ln,
+            "gamma": c.gamma,
         }
         self._constants = {"pi": +c.pi, "e": +c.e, "i": c.mpc(0, 1)}
 

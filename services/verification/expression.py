@@ -111,18 +111,6 @@ def symbols(tree: Node) -> frozenset[str]:
     return frozenset(found - {"pi", "e", "i"})
 
 
-def heads(tree: Node) -> frozenset[str]:
-    """Return the operations and functions of an expression."""
-    found: set[str] = set()
-    todo: list[Node] = [tree]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, Call):
-            found.add(node.head)
-            todo.extend(node.args)
-    return frozenset(found)
-
-
 def _lexemes(text: str) -> list[str]:
     found, at = [], 0
     for match in _LEXEME.finditer(text):
@@ -304,6 +292,8 @@ class _Parser:
         if name == "sqrt":
             index = self._root_index()
             return Call("root", (self._argument(), index))
+        if name == "Gamma" and self.peek == "(":
+            return Call("gamma", self._arguments())
         if name in ("angle", "triangle"):
             return self._figure(name)
         if name not in _GREEK | _DECORATION:

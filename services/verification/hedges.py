@@ -11,31 +11,35 @@ from services.verification.tolerance import Tolerance
 
 _NUMBERS_ONLY = re.compile(r"(?:[0-9.+\-*/(){}\[\], ]|\\cdot|\\div|\\frac)+")
 _UNEVALUATED = re.compile(r"\\(?:i{1,3}nt|oint|sum|prod|lim)(?![A-Za-z])|\\frac\s*\{\s*d\s*\}")
+_LEFT_IN_GOLD = re.compile(_UNEVALUATED.pattern + r"|\\frac\s*\{\s*d")
 _DECIMALS = re.compile(r"[+-]?[0-9,]*\.([0-9]+)")
 _LONG = 6
 
 
+def unevaluated(gold: str, answer: str) -> bool:
+    """Whether an answer leaves a sum, an integral or a limit that the accepted one does without."""
+    return bool(_UNEVALUATED.search(answer) and not _LEFT_IN_GOLD.search(gold))
+
+
 def refusal(gold: str, answer: str, rules: Rules) -> str | None:
-    """Return why a single value is no answer, whatever it is worth; or None.
+    """Return why a single value does not answer a number, whatever it is worth; or None.
 
     ``not_a_literal``: the integer wanted is to be written out. ``unfinished``: arithmetic is left
-    to the reader. ``unevaluated``: a sum, an integral or a limit is, that the accepted answer does
-    without.
+    to the reader.
     """
     wanted = quantity(gold)
     if wanted is None:
-        left = _UNEVALUATED.search(answer) and not _UNEVALUATED.search(gold)
-        return "unevaluated" if left else None
+        return None
     given = quantity(answer)
-    whole = wanted.value.denominator == 1
+    # Half is what 50 % is, and no division left to do.
+    whole = wanted.value.denominator == 1 and wanted.unit != "%"
     if rules.int_gold_literal and whole:
         return None if given is not None and given.literal else "not_a_literal"
+    if not rules.finished_arithmetic:
+        return None
     if given is not None:
-        return "unfinished" if rules.finished_arithmetic and whole and not given.literal else None
-    if _UNEVALUATED.search(answer):
-        return "unevaluated"
-    only_numbers = rules.finished_arithmetic and _NUMBERS_ONLY.fullmatch(canonical(answer))
-    return "unfinished" if only_numbers else None
+        return "unfinished" if whole and not given.literal else None
+    return "unfinished" if _NUMBERS_ONLY.fullmatch(canonical(answer)) else None
 
 
 def is_decimal(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from algorithms.trajectory import Verdict
 from services.verification.exact import Outcome, compare
-from services.verification.hedges import is_decimal, refusal, rounding
+from services.verification.hedges import is_decimal, refusal, rounding, unevaluated
 from services.verification.labels import approximated, bare, unlabelled
 from services.verification.number import quantity
 from services.verification.policy import Rules
@@ -64,11 +64,15 @@ class Judge:
         if self.tolerance is None and (near := rounding(gold, answer)):
             return self._inner(tolerance=near).judge(gold, answer)
         outcome = compare(gold, answer, self.tolerance)
-        if outcome == "different":
-            return DIFFERENT
         if outcome == "equal":
             why = refusal(gold, answer, self.rules)
             return Judged("different", why) if why else EQUAL
+        return DIFFERENT if outcome == "different" else self._open(gold, answer)
+
+    def _open(self, gold: str, answer: str) -> Judged:
+        """Judge an answer that is not known exactly as a whole."""
+        if unevaluated(gold, answer):
+            return Judged("different", "unevaluated")
         values = approximated(answer)
         if len(values) > 1:
             return self._rounded(gold, values)

@@ -23,9 +23,6 @@ _SCIENTIFIC = re.compile(rf"([+-]?)(?:({_N})(?:\\cdot|\*) ?)?10\^\{{([+-]?[0-9]{
 _E_NOTATION = re.compile(rf"([+-]?{_N})[eE]([+-]?[0-9]{{1,4}})")
 _ENCLOSED = re.compile(r"\{[^{},]*\}|\([^(),]*\)")
 _REPEATING = re.compile(r"([+-]?)([0-9]*)\.([0-9]*)\\(?:overline|bar|dot)\{([0-9]{1,30})\}")
-_LISTED = re.compile(r"[0-9],(?:\s|~|\\[ ,;:]|\\q?quad)")
-"""A comma with a space after it stands between numbers, and never inside of one."""
-
 _CURRENCY = {"\\$": "$", "$": "$", "£": "£", "€": "€"}
 _NO_UNIT = frozenset(
     [
@@ -61,7 +58,7 @@ def quantity(text: str) -> Quantity | None:
     """Read an exactly known number with its unit; None if the text is anything else."""
     if _SIMPLE.fullmatch(text) and len(text) <= _MAX_LENGTH:
         return Quantity(_decimal(text))
-    if len(text) > _MAX_LENGTH or _LISTED.search(text):
+    if len(text) > _MAX_LENGTH:
         return None
     body, name = split_unit(canonical(text))
     found = _value(body)
@@ -97,7 +94,7 @@ def _unit_name(found: re.Match[str]) -> str | None:
         return f"{found['over']}/{found['under']}"
     name = found["mark"] or found["bare"] or _TEXT.sub(r"\1", found["text"] or "")
     name = " ".join(name.split()).strip(" /")
-    lower = name.lower().rstrip(".")
+    lower = name.lower().partition("^")[0].rstrip(".")
     no_word = found["bare"] and not _is_word(found[0], lower)
     if not name or _OPERATOR_WORDS.search(name) or no_word:
         return None
@@ -157,7 +154,9 @@ def _repeating(s: str) -> Fraction | None:
 
 
 def _decimal(s: str) -> Fraction:
-    return Fraction(s.replace(",", "").rstrip(".") or "0")
+    whole, _, places = s.replace(",", "").partition(".")
+    # Fraction reads texts too, but takes several times as long.
+    return Fraction(int(whole + places), 10 ** len(places)) if places else Fraction(int(whole))
 
 
 def _ratio(a: Fraction, b: Fraction) -> Fraction | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from algorithms.trajectory import Verdict
 from services.verification.extract import MAX_ANSWER, extract
@@ -13,6 +13,12 @@ from services.verification.statement import first_number
 from services.verification.tolerance import Tolerance
 
 _MAX_GOLDS = 8
+_MAX_IN_PLACE = 512
+"""Longest answer decided in this process, in characters: the structure of a crafted one takes the
+square of its length to read."""
+_EXACT: dict[Policy, Judge] = {
+    policy: Judge(rules, None, lambda *_: UNDECIDED) for policy, rules in RULES.items()
+}
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,11 @@ def _decided(
     golds: tuple[str, ...], answer: str, policy: Policy, tolerance: Tolerance | None
 ) -> Finding | tuple[str, ...]:
     """Return the verdict on an answer, or the accepted answers that are left to compare it with."""
-    judge = Judge(RULES[policy], tolerance, lambda *_: UNDECIDED)
-    judged = [judge.judge(g, answer) for g in golds]
+    judge = _EXACT[policy] if tolerance is None else replace(_EXACT[policy], tolerance=tolerance)
+    if len(answer) <= _MAX_IN_PLACE:
+        judged = [judge.judge(g, answer) for g in golds]
+    else:
+        judged = [UNDECIDED for _ in golds]
     if EQUAL in judged:
         return Finding("correct", "equal")
     if RULES[policy].first_number and _first_number_agrees(golds, answer):

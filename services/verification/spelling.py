@@ -42,7 +42,8 @@ _RAISED_RUN = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
 _LOWERED_RUN = re.compile(r"[₀₁₂₃₄₅₆₇₈₉]+")
 _ROOT_SIGN = re.compile(r"√\s*(?:([0-9]+(?:\.[0-9]+)?|[A-Za-z])|\(([^()]*)\)|(?=\{))")
 
-_THIN_THOUSANDS = re.compile(r"(?<=[0-9])(?:\\[,;: ]|\\!|\{,\}|,\\!)(?=[0-9]{3}(?![0-9]))")
+_THIN_THOUSANDS = re.compile(r"(?<=[0-9])(?:\\[,;: ]|\\!|\{,\}|,\\!)\s*(?=[0-9]{3}(?![0-9]))")
+_APPLIED = re.compile(r"(?<![A-Za-z\\])([A-Za-z])\{(\([^(){}]*\))\}")
 _NO_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
 _SPACING = re.compile(r"(?<!\\)\\[!,;:> ]|\\hspace\*?\s*\{[^{}]*\}")
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
@@ -101,6 +102,7 @@ _MODULUS = re.compile(r"\(?\s*\\(?:pmod|mod|bmod)\s*(?:\{([^{}]*)\}|([0-9A-Za-z]
 _DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"))
 _WRAPPER = re.compile(r"\\text\s*\{([^{}]*)\}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_DOLLAR = re.compile(r"(?<!\\)\$")
 _BRACES = re.compile(r"\{[^{}]*\}")
 
 
@@ -128,7 +130,8 @@ def canonical(text: str) -> str:
     s = s.replace("~", " ").replace("...", r"\ldots ")
     s = _BARE_SCRIPT.sub(_braced_script, s)
     s = _unwrapped(" ".join(s.split()))
-    return _IDLE_SPACE.sub("", _SPACE_BEFORE_DIGIT.sub(r"\1", s))
+    s = _IDLE_SPACE.sub("", _SPACE_BEFORE_DIGIT.sub(r"\1", s))
+    return _APPLIED.sub(r"\1\2", s)
 
 
 def _ascii(text: str) -> str:
@@ -163,7 +166,7 @@ def _unwrapped(text: str) -> str:
             s = whole[1].strip()
         elif _BRACES.fullmatch(s):
             s = s[1:-1].strip()
-    return s
+    return _DOLLAR.sub("", s) if len(_DOLLAR.findall(s)) in (2, 4, 6, 8) else s
 
 
 def hidden_character(text: str) -> bool:

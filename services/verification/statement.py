@@ -7,7 +7,8 @@ import re
 _TAIL = 1000
 """Characters at the end of a text in which its final statement is looked for."""
 _STATED = re.compile(
-    r"(?:\banswer\b\**\s*(?:\([^()\n]{0,40}\)\s*)?(?:\**:\**|\bis\b\s*:?|=)|^\s*\#{4})\s*(.+)$",
+    r"(?:\banswer\b\**\s*(?:\([^()\n]{0,40}\)\s*)?(?:\**:\**|\bis\b\s*:?|=)"
+    r"|\bfinal answer\**\s*\n|^\s*\#{4})\s*(.+)$",
     re.IGNORECASE | re.MULTILINE,
 )
 _SPAN = re.compile(r"\$\$(.+?)\$\$|\$([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
@@ -25,20 +26,24 @@ def final_statement(text: str) -> str | None:
     end = text[-_TAIL:].strip()
     stated = list(_STATED.finditer(end))
     if stated:
-        return _formula(stated[-1][1].strip(_MARKUP))
-    alone = end.strip(_MARKUP)
-    span = _SPAN.fullmatch(alone.removesuffix("."))
+        return _formula(_bare(stated[-1][1]))
+    alone = _bare(end)
+    span = _SPAN.fullmatch(alone)
     if span and len(_SPAN.findall(alone)) == 1:
         return next(g for g in span.groups() if g is not None).strip()
-    plain = alone.removesuffix(".")
-    return plain if _NUMBER_LINE.fullmatch(plain) else None
+    return alone if _NUMBER_LINE.fullmatch(alone) else None
+
+
+def _bare(text: str) -> str:
+    """Drop markup around a statement, and the dot that ends it."""
+    return text.strip(_MARKUP).removesuffix(".").strip(_MARKUP)
 
 
 def _formula(statement: str) -> str:
     """Return the one formula of a statement if it has exactly one, else the statement."""
     spans = list(_SPAN.finditer(statement))
     if len(spans) != 1:
-        return statement.removesuffix(".")
+        return statement
     return next(g for g in spans[0].groups() if g is not None).strip()
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from services.verification import algebra
-from services.verification.exact import is_special
 from services.verification.expression import (
     Call,
     Node,
@@ -23,12 +22,14 @@ from services.verification.labels import sides
 from services.verification.number import quantity, split_unit
 from services.verification.numeric import compare_values, constant_ratio, different_zeros
 from services.verification.policy import RULES, Policy
-from services.verification.regions import region
 from services.verification.shapes import shape
+from services.verification.sorts import sort_of
 from services.verification.spelling import canonical
 from services.verification.tolerance import Tolerance
 from services.verification.units import unit
 
+_MAX_ALGEBRA = 400
+"""Longest text given to sympy's reader, in characters: it takes the square of nonsense to read."""
 _OUT_OF_REACH = Judged("undecided", "unsupported:magnitude")
 _UNREAD = Judged("undecided", "not_mathematics")
 _GOLD_UNREAD = Judged("undecided", "gold_not_mathematics")
@@ -80,7 +81,7 @@ def decide(
 def _finding(judged: Judged) -> Finding:
     if judged.outcome == "different":
         return Finding("incorrect", judged.reason)
-    ours = judged.reason == "gold_not_mathematics"
+    ours = judged.reason in ("gold_not_mathematics", "unsupported:gold")
     return Finding("error" if ours else "unparsable", judged.reason)
 
 
@@ -102,9 +103,9 @@ def _single(gold: str, answer: str, tolerance: Tolerance | None) -> Judged | Non
     found = _equations(gold, answer) or _values(gold, answer, tolerance)
     if found is not None:
         return found
-    wanted, given = _sort(gold), _sort(answer)
+    wanted, given = sort_of(gold), sort_of(answer)
     if wanted and given and (wanted != given or wanted == "special"):
-        return DIFFERENT
+        return DIFFERENT  # a number and an expression have been compared by now
     if _BEYOND_VALUES.search(gold + answer):
         return None
     return _GOLD_UNREAD if given else _UNREAD
@@ -114,22 +115,9 @@ def _structures(gold: str, answer: str) -> Judged | None:
     """Compare what has parts with a single value, or unions; None if only sympy may know."""
     wanted, given = shape(gold), shape(answer)
     if "value" in (wanted.kind, given.kind):
-        return DIFFERENT if _sort(gold if wanted.kind == "value" else answer) else None
+        return DIFFERENT if sort_of(gold if wanted.kind == "value" else answer) else None
     same = same_union(wanted, given)
     return None if same is None else EQUAL if same else DIFFERENT
-
-
-def _sort(text: str) -> str | None:
-    """Return what a single value is known to be; None if it is not known. Sorts never equal."""
-    if region(text) is not None:
-        return "region"
-    if is_special(text):
-        return "special"
-    try:
-        parts = [expression(split_unit(side)[0]) for side in sides(text)]
-    except UnreadableError:
-        return None
-    return "expression" if len(parts) == 1 else "equation"
 
 
 def _values(gold: str, answer: str, tolerance: Tolerance | None) -> Judged | None:
@@ -154,6 +142,8 @@ def _equations(gold: str, answer: str) -> Judged | None:
         return None
     if left is None or right is None:
         return None
+    if bool(symbols(left)) != bool(symbols(right)):
+        return DIFFERENT  # 0 = 0 says nothing
     if constant_ratio(left, right) is not None:
         return EQUAL
     return DIFFERENT if different_zeros(left, right) else None
@@ -203,6 +193,8 @@ def _zero(text: str) -> Node | None:
 
 
 def _algebra(gold: str, answer: str) -> Judged:
+    if max(len(gold), len(answer)) > _MAX_ALGEBRA:
+        return Judged("undecided", "unsupported:length")
     given = algebra.parsed(answer)
     if given is None:
         return _UNREAD

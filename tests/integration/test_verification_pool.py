@@ -25,8 +25,8 @@ MARGIN = 3.0
 """For a verdict to come after its limit: this machine may be busy."""
 SLOW = ((r"\int_0^1 x^x dx",), r"\int_0^1 \sin(\sin(\sin(\sin(\sin(\sin(x^x)))))) dx")
 """Passes the static guards and keeps sympy busy for a minute."""
-HUNGRY = (("x^{4000}<3",), "(x+1)^{4000}<3")
-"""Passes the static guards and expands to thousands of terms with huge coefficients."""
+HUNGRY = ((r"\mathbb{x}+\sum_{k=1}^{2} k",), r"(\mathbb{x}+a+b+c+d+f)^{60}+\sum_{k=1}^{2} k")
+"""Passes the static guards; only sympy reads it, and expands it to millions of terms."""
 
 
 def boxed(answer: str) -> str:
