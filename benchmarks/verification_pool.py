@@ -44,6 +44,21 @@ OVERRUN = 0.99
 """Least part of the poisoned answers that must really overrun for a figure to count."""
 
 
+HEADINGS = (
+    "poisoned answers",
+    "answers",
+    "workers, limit",
+    "good ones alone",
+    "good ones with poison / alone",
+    "processor time per good answer",
+    "last good one: alone, with poison",
+    "verdict after limit: 99 %, latest",
+    "good ones waited: alone, with poison",
+    "moved to a slower lane",
+    "good ones unjudged",
+)
+
+
 def response(answer: str) -> str:
     """Return a response that ends in an answer."""
     return f"<think>some thoughts</think> The answer is $\\boxed{{{answer}}}$."
@@ -311,12 +326,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--limit", type=float, default=1.0, help="seconds for one answer")
     given = parser.parse_args()
-    print(
-        "| poisoned answers | answers | workers, limit | good ones alone | good ones with poison / "
-        "alone | processor time per good answer | last good one: alone, with poison | verdict after "
-        "limit: 99 %, latest | good ones waited: alone, with poison | moved to the slow lane | "
-        "good ones unjudged |\n|" + " --- |" * 10
-    )
+    print("| " + " | ".join(HEADINGS) + " |\n|" + " --- |" * len(HEADINGS))
     settings = (given.count, given.repeats, given.workers, given.limit)
     poisoned("of three kinds", poison_of_few_kinds, *settings)
     poisoned("no two alike", poison_of_all_kinds, *settings)

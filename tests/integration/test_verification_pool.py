@@ -21,7 +21,7 @@ from tests.integration.waiting import wait_until
 
 LIMIT = 1.5
 """Wall clock of one answer here, in seconds."""
-MARGIN = 1.0
+MARGIN = 3.0
 """For a verdict to come after its limit: this machine may be busy."""
 SLOW = ((r"\int_0^1 x^x dx",), r"\int_0^1 \sin(\sin(\sin(\sin(\sin(\sin(x^x)))))) dx")
 """Passes the static guards and keeps sympy busy for a minute."""
