@@ -26,6 +26,7 @@ STOP_SECONDS: Final = 15.0
 """Longest wait for Ray's own orderly end before it is killed."""
 OBJECT_STORE_BYTES: Final = 500 * 2**20
 _FOLDER: Final = "laconic-"
+_AGENT_HEALTH: Final = "/api/local_raylet_healthz"
 _MARK: Final = "LACONIC_CLUSTER"
 """Variable in the environment of every process of the cluster: finds those that left the tree."""
 
@@ -51,6 +52,7 @@ class LocalCluster:
         # Paths of Unix sockets are below it, and those may have 107 bytes only.
         self._folder = Path(tempfile.gettempdir()) / f"{_FOLDER}{self._identity[:6]}"
         self._saved: dict[str, str | None] = {}
+        self._agent = ""
         self.dashboard = ""
         """Address that takes jobs, once started."""
 
@@ -74,6 +76,7 @@ class LocalCluster:
     def _launch(self) -> None:
         port, dashboard, client, agent = _free_ports(4)
         self.dashboard = f"http://127.0.0.1:{dashboard}"
+        self._agent = f"http://127.0.0.1:{agent}"
         self._export({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
         _remove_abandoned()
         # Ray opens its own folder to everybody: it lies in one that is not.
@@ -167,7 +170,8 @@ class LocalCluster:
         }
 
     def _wait(self) -> None:
-        """Until the Jobs API answers an authorised request and the node offers its CPUs."""
+        """Until the Jobs API and the agent that it hands jobs to answer authorised requests, and
+        the node offers its CPUs."""
         assert self._process is not None
         launcher = RayJobLauncher(self.dashboard, self._folder)
         headers = {"Authorization": f"Bearer {os.environ['RAY_AUTH_TOKEN']}"}
@@ -179,10 +183,11 @@ class LocalCluster:
                     f"ray start ended with code {self._process.returncode}: {self._output()}"
                 )
             try:
-                answer = httpx.get(f"{self.dashboard}/api/jobs/", headers=headers, timeout=5)
-                if answer.status_code == httpx.codes.OK and launcher.cluster_size() is not None:
+                for url in (f"{self.dashboard}/api/jobs/", f"{self._agent}{_AGENT_HEALTH}"):
+                    httpx.get(url, headers=headers, timeout=5).raise_for_status()
+                if launcher.cluster_size() is not None:
                     return
-                last = f"status {answer.status_code}, no node yet"
+                last = "no node yet"
             except httpx.HTTPError as error:
                 last = str(error)
             time.sleep(0.3)

@@ -103,8 +103,8 @@ class Gate:
         too_large = ApiProblem(
             413,
             "body_too_large",
-            f"the body is longer than {limits.max_body_bytes} bytes; send less at a time (data sets "
-            "and models are named by their path, not sent)",
+            f"the body is longer than {limits.max_body_bytes} bytes; send less at a time (data "
+            "sets and models are named by their path, not sent)",
         )
         length = request.headers.get("content-length", "0")
         if not length.isdigit() or int(length) > limits.max_body_bytes:

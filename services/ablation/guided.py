@@ -41,7 +41,7 @@ def plateau(spec: JobSpec) -> Arm:
     )
 
 
-PLATEAU_SLOPE = 8e-4
+PLATEAU_SLOPE = 4e-4
 """Largest slope that counts as rest, in nats per step of a stage of 100 steps: shorter stages move
 faster."""
 

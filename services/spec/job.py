@@ -136,7 +136,7 @@ class VerifierSpec(Strict):
     def patience(self, answers: int) -> float:
         """Longest wait for verdicts, in seconds: each answer may overrun, twice on a machine that
         is too busy, and its process has to be replaced then."""
-        return 60 + answers * (2 * self.timeout_seconds + 10)
+        return 400 + answers * (2 * self.timeout_seconds + 10)
 
 
 class ReplaySpec(Strict):

@@ -11,8 +11,9 @@ from services.verification.task import Task
 
 log = logging.getLogger("laconic.verification")
 
-START_SECONDS = 60.0
-"""Longest start of a worker; the first ones wait for the nursery's imports, on a busy machine."""
+START_SECONDS = 300.0
+"""Longest start of a worker. The first ones wait for the nursery's imports: two seconds of
+processor time, which may take minutes on a machine that is far too busy."""
 _PAUSE_SECONDS = 0.5
 """Between a failed start and the next."""
 

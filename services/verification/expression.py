@@ -260,6 +260,8 @@ class _Parser:
         tree = self.sum()
         self._bars = bars
         self._expect(_CLOSED_BY[opening])
+        if opening == "[" and not (isinstance(tree, Call) and tree.head == "+"):
+            raise UnreadableError("brackets around no sum: [x] may be a floor")
         return tree
 
     def _atom(self) -> Node:

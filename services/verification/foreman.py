@@ -63,10 +63,10 @@ class Foreman:
         """When a turn is due although nobody speaks (monotonic clock)."""
         times = [w.deadline for w in self._crew.workers if w.deadline is not None]
         times += [self._due(w) for w in self._in_the_way()]
-        if self._crowded and self._lanes.waiting(Lane.SLOW, Lane.LAST):
-            times.append(self._next_share)
-        if self._lanes.waiting() and self._crew.may_start_at > time.monotonic():
-            times.append(self._crew.may_start_at)
+        now = time.monotonic()
+        if self._lanes.waiting():
+            # Once these are over, what is missing is a worker, and that one speaks.
+            times += [t for t in (self._next_share, self._crew.may_start_at) if t > now]
         return min(times, default=float("inf"))
 
     # -- what workers say -------------------------------------------------------------------------

@@ -13,7 +13,8 @@ _NUMBERS_ONLY = re.compile(r"(?:[0-9.+\-*/(){}\[\], ]|\\cdot|\\div|\\frac)+")
 _UNEVALUATED = re.compile(r"\\(?:i{1,3}nt|oint|sum|prod|lim)(?![A-Za-z])|\\frac\s*\{\s*d\s*\}")
 _LEFT_IN_GOLD = re.compile(_UNEVALUATED.pattern + r"|\\frac\s*\{\s*d")
 _DECIMALS = re.compile(r"[+-]?[0-9,]*\.([0-9]+)")
-_LONG = 6
+_LONG, _SHORT = 6, 5.1e-7
+"""Places of a decimal that is taken as rounded, and more than half a unit of the last of them."""
 
 
 def unevaluated(gold: str, answer: str) -> bool:
@@ -53,8 +54,13 @@ def rounding(gold: str, answer: str) -> Tolerance | None:
     An accepted answer with six decimals and more is one rounded for print; e is right for
     2.718282. With fewer decimals it is taken as exact.
     """
-    if "." not in gold or "." in answer:
+    if len(gold) <= _LONG or "." not in gold or "." in answer:
         return None
-    found = _DECIMALS.fullmatch(canonical(gold))
-    places = len(found[1]) if found else 0
-    return Tolerance(absolute=float(f"5e-{places + 1}")) if places >= _LONG else None
+    half = last_place(gold)
+    return half if half is not None and half.absolute < _SHORT else None
+
+
+def last_place(text: str) -> Tolerance | None:
+    """Return half a unit of the last place of a decimal, None for anything else."""
+    found = _DECIMALS.fullmatch(canonical(text))
+    return None if found is None else Tolerance(absolute=float(f"5e-{len(found[1]) + 1}"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from algorithms.trajectory import Verdict
 from services.verification.exact import Outcome, compare
-from services.verification.hedges import is_decimal, refusal, rounding, unevaluated
+from services.verification.hedges import is_decimal, last_place, refusal, rounding, unevaluated
 from services.verification.labels import approximated, bare, unlabelled
 from services.verification.number import quantity
 from services.verification.policy import Rules
@@ -81,16 +81,21 @@ class Judge:
     def _rounded(self, gold: str, values: list[str]) -> Judged:
         r"""Judge an answer that gives a rounded value too: ``1/3 \approx 0.33``.
 
-        The exact one counts, or the rounded one if the accepted answer is a decimal.
+        The exact one counts, or the rounded one if the accepted answer is a decimal and it is
+        the exact one rounded.
         """
         near = self._inner(rules=self.rules.for_steps(), tolerance=_ROUNDED)
         steps = [near.judge(values[0], v) for v in values[1:]]
         if any(s.outcome == "different" for s in steps):
             return Judged("different", "several_values")
         found = self._inner().judge(gold, values[0])
-        if found.outcome == "different" and is_decimal(gold):
+        half = last_place(values[-1])
+        if found.outcome == "different" and is_decimal(gold) and half is not None:
+            steps.append(replace(near, tolerance=half).judge(values[0], values[-1]))
             found = self._inner().judge(gold, values[-1])
-        return UNDECIDED if found == EQUAL and UNDECIDED in steps else found
+        if found != EQUAL or all(s == EQUAL for s in steps):
+            return found
+        return UNDECIDED if UNDECIDED in steps else Judged("different", "several_values")
 
     def _inner(self, **changes: Any) -> Judge:
         return replace(self, depth=self.depth + 1, **changes)

@@ -23,9 +23,14 @@ _SCIENTIFIC = re.compile(rf"([+-]?)(?:({_N})(?:\\cdot|\*) ?)?10\^\{{([+-]?[0-9]{
 _E_NOTATION = re.compile(rf"([+-]?{_N})[eE]([+-]?[0-9]{{1,4}})")
 _ENCLOSED = re.compile(r"\{[^{},]*\}|\([^(),]*\)")
 _REPEATING = re.compile(r"([+-]?)([0-9]*)\.([0-9]*)\\(?:overline|bar|dot)\{([0-9]{1,30})\}")
-_LISTED = re.compile(r"[0-9],(?:\s|~|\\[ ,;:]|\\q?quad)")
-"""A comma with a space after it stands between numbers, and never inside of one."""
-
+_SCALES = {
+    "dozen": 12,
+    "hundred": 10**2,
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+}
 _CURRENCY = {"\\$": "$", "$": "$", "£": "£", "€": "€"}
 _NO_UNIT = frozenset(
     [
@@ -61,11 +66,15 @@ def quantity(text: str) -> Quantity | None:
     """Read an exactly known number with its unit; None if the text is anything else."""
     if _SIMPLE.fullmatch(text) and len(text) <= _MAX_LENGTH:
         return Quantity(_decimal(text))
-    if len(text) > _MAX_LENGTH or _LISTED.search(text):
+    if len(text) > _MAX_LENGTH:
         return None
     body, name = split_unit(canonical(text))
     found = _value(body)
-    return None if found is None else Quantity(found[0], name, found[1])
+    if found is None:
+        return None
+    first, _, rest = (name or "").partition(" ")
+    scale = _SCALES.get(first.lower().removesuffix("s"))
+    return Quantity(found[0] * (scale or 1), (rest or None) if scale else name, found[1])
 
 
 def split_unit(s: str) -> tuple[str, str | None]:
@@ -76,7 +85,8 @@ def split_unit(s: str) -> tuple[str, str | None]:
     for sign, currency in _CURRENCY.items():
         for minus in ("", "-"):
             if s.startswith(minus + sign) and len(s) > len(minus + sign):
-                return minus + s.removeprefix(minus + sign).strip(), currency
+                body, scale = split_unit(s.removeprefix(minus + sign).strip())
+                return minus + body, f"{scale} {currency}" if scale else currency
     found = _SUFFIX.search(s)
     if found is None or not found.start():
         return s, None

@@ -24,7 +24,7 @@ _PENDING = 16_384
 """Most tasks of one job without a verdict; their answers are in memory, 2 kB at most each."""
 _MAX_OUTPUT = 1 << 20
 """Longest response given to an installed verifier, in characters."""
-_STALL_SECONDS = 120.0
+_STALL_SECONDS = 400.0
 """Longest time without any verdict at all, beyond two limits: workers may have to start anew."""
 
 GAUGES = (

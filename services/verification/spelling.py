@@ -40,6 +40,7 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _RAISED_RUN = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
 _LOWERED_RUN = re.compile(r"[₀₁₂₃₄₅₆₇₈₉]+")
+_NARROW_THOUSANDS = re.compile(r"(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))")
 _ROOT_SIGN = re.compile(r"√\s*(?:([0-9]+(?:\.[0-9]+)?|[A-Za-z])|\(([^()]*)\)|(?=\{))")
 
 _THIN_THOUSANDS = re.compile(r"(?<=[0-9])(?:\\[,;: ]|\\!|\{,\}|,\\!)\s*(?=[0-9]{3}(?![0-9]))")
@@ -135,7 +136,8 @@ def canonical(text: str) -> str:
 
 
 def _ascii(text: str) -> str:
-    s = _RAISED_RUN.sub(lambda m: f"^{{{m[0].translate(_RAISED)}}}", text)
+    s = _NARROW_THOUSANDS.sub("", text)
+    s = _RAISED_RUN.sub(lambda m: f"^{{{m[0].translate(_RAISED)}}}", s)
     s = _LOWERED_RUN.sub(lambda m: f"_{{{m[0].translate(_LOWERED)}}}", s)
     s = _ROOT_SIGN.sub(lambda m: r"\sqrt" + (f"{{{m[1] or m[2]}}}" if m[1] or m[2] else ""), s)
     return s.translate(_CHARACTERS)

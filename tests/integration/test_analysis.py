@@ -123,7 +123,7 @@ def test_everything_a_job_left(home: Home, job: str, tmp_path: Path) -> None:
     drawn = data["tokens"]["steps"][0]["forms"]["expected"]
     # With two tokens sum p^2 and entropy order alike: the caveat, as a number.
     assert drawn["spearman"] == pytest.approx(1.0)
-    assert set(data["missing"]) == {"objective_counts"}
+    assert set(data["missing"]) == {"objective_counts", "entropy", "gradient_conflict"}
 
     html = write_report(home.root, job, tmp_path / "report").read_text()
     for title in ("Token entropy and gradient magnitude", "What became of each answer"):

@@ -263,7 +263,7 @@ def test_workers_of_a_killed_verifier_end_with_it():
     judgements = ray.get(verifier.judge_texts.remote(items), timeout=120)
     assert [j.verdict for j in judgements] == ["correct", "correct"]
     workers = [psutil.Process(pid) for pid in call(verifier.pids)]
-    assert len(workers) == 2
+    assert workers
     ray.kill(verifier)
     _, alive = psutil.wait_procs(workers, timeout=20)
     assert not alive

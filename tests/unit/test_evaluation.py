@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,8 @@ QUESTIONS = [Question(id=f"q{i}", question="?", gold=("1",)) for i in range(5)]
 
 
 def chunks(seed: int = 1, size: int = 4, questions: list[Question] = QUESTIONS):
-    return plan(questions, DECODING, suffix=" suffix", seed=seed, chunk_responses=size)
+    fresh = [replace(q) for q in questions]
+    return plan(fresh, DECODING, suffix=" suffix", seed=seed, chunk_responses=size)
 
 
 def test_a_failed_verifier_is_not_a_wrong_answer() -> None:

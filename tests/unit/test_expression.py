@@ -92,6 +92,8 @@ def test_functions_take_the_argument_a_reader_sees(evaluator: Evaluator, text: s
         "2^3^4",
         "x^2!",
         r"\ln(x)^2",
+        "[x]",
+        "2[x/2]",
         r"\sin",
         r"\frac{1}",
         r"1+\ldots+n",

@@ -52,6 +52,15 @@ def test_what_needs_algebra_is_left_open_with_the_accepted_answers_that_are_unde
     assert found == Open(("x+1", r"\sqrt{x}"), "1+x", well_formed=True)
 
 
+def test_what_is_long_or_deep_is_left_to_a_worker():
+    words = r"\text{" + "so " * 160 + "it is}"
+    assert isinstance(settle(("x+1",), f"</think> \\boxed{{1+x+{words}}}"), Open)
+    assert isinstance(settle(("1",), f"</think> \\boxed{{{words}}}"), Settled)
+    assert isinstance(settle(("1",), f"</think> \\boxed{{{words} {words}}}"), Open)
+    deep, same = ("(1," * 8 + last + ")" * 8 for last in ("2", "2.0"))
+    assert isinstance(settle((deep,), f"</think> \\boxed{{{same}}}"), Open)
+
+
 def test_a_list_for_one_value_is_several_values_once_its_parts_are_known():
     assert settled("x=7", "7, 9") == ("incorrect", "several_values")
 
