@@ -105,13 +105,15 @@ def test_guided_arms_get_the_tokens_of_the_preset_itself() -> None:
     tokens = {("separated", 1): 12345}
     runs = {run.arm.name: run for run in in_order(list(found.values()), [1])}
     assert next(iter(runs)) == "separated"
-    for name in ("plateau", "cycles"):
+    for name in ("plateau", "cycles", "fixed-short", "fixed-long"):
         cycles = specification(runs[name], tokens).cycles
         assert cycles is not None
         assert cycles.token_budget == 12345
     spared = specification(runs["spared-0.5"], tokens)
     assert spared.stages[0].objective.loss.high_entropy_weight == 0.5
     assert spared.cycles is None
+    compression = [runs[f"fixed-{n}"].arm.spec.stages[0].steps for n in ("short", "long")]
+    assert compression == [TINY.stages[0].steps // 2, TINY.stages[0].steps * 2]
 
 
 def test_a_preset_without_the_two_stages_has_no_studies() -> None:
