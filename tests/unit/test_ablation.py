@@ -66,7 +66,8 @@ def test_runs_are_handed_in_ahead_but_never_before_their_budget_is_known() -> No
     assert [r.arm.name for r in in_flight(runs, 0, 4, {})] == ["separated", "spared-0.5"]
     assert in_flight(runs, 1, 2, {("separated", 0): 7}) == runs[1:3]
     assert in_flight(runs, 1, 2, {("separated", 1): 7}) == []
-    assert in_flight(runs, len(runs) - 1, 4, {}) == runs[-1:]
+    assert in_flight(runs, len(runs) - 1, 4, {}) == []  # budgeted, and nothing is known
+    assert in_flight(runs, len(runs) - 1, 4, {("separated", 1): 7}) == runs[-1:]
 
 
 def test_clip_halves_and_doubles_and_the_threshold_follows() -> None:
