@@ -9,12 +9,21 @@ from services.spec.job import JobSpec
 
 SPARED = (0.5, 0.0)
 """Loss weights of high-entropy tokens tried in the compression stage; 1 is the paper."""
+GUESSES = {"short": 0.5, "long": 2.0}
+"""Fixed schedules whose compression is this much of the preset's, which was tuned on the task."""
 
 
 def guided(spec: JobSpec) -> list[Arm]:
-    """The fixed schedule against switching on an entropy plateau and against cycles, all with the
-    same number of generated tokens; and less weight on high-entropy tokens."""
-    return [separated(spec, "fixed schedule"), plateau(spec), cycled(spec), *spared(spec)]
+    """The fixed schedule against switching on an entropy plateau, against cycles and against fixed
+    schedules of another length, as one guesses for a new model, all with the same number of
+    generated tokens; and less weight on high-entropy tokens."""
+    return [
+        separated(spec, "fixed schedule"),
+        plateau(spec),
+        cycled(spec),
+        *spared(spec),
+        *guessed(spec),
+    ]
 
 
 def plateau(spec: JobSpec) -> Arm:
@@ -32,18 +41,32 @@ def plateau(spec: JobSpec) -> Arm:
             "slope": PLATEAU_SLOPE * 100 / compress.steps,
         }
     ]
-    second["steps"] = 2 * (compress.steps + explore.steps)
-    return Arm(
-        "plateau",
-        varied(spec, {"stages": [first, second], "cycles": {"max_cycles": 1}}),
-        rows(spec, "until the entropy rests"),
-        budgeted=True,
-    )
+    return _till_spent("plateau", spec, first, second, "until the entropy rests")
 
 
 PLATEAU_SLOPE = 4e-4
 """Largest slope that counts as rest, in nats per step of a stage of 100 steps: shorter stages move
 faster."""
+
+
+def guessed(spec: JobSpec) -> list[Arm]:
+    """Fixed schedules that were not tuned on the task; exploration takes what is left."""
+    arms = []
+    for name, factor in GUESSES.items():
+        compress, explore = two_stages(spec)
+        first = dump(compress) | {"steps": max(1, round(factor * compress.steps))}
+        text = f"fixed, compression x {factor:g}"
+        arms.append(_till_spent(f"fixed-{name}", spec, first, dump(explore), text))
+    return arms
+
+
+def _till_spent(
+    name: str, spec: JobSpec, first: dict[str, Any], second: dict[str, Any], text: str
+) -> Arm:
+    """Two stages, the second of which goes on until the tokens are spent."""
+    second = second | {"steps": 2 * spec.total_steps}
+    stages = {"stages": [first, second], "cycles": {"max_cycles": 1}}
+    return Arm(name, varied(spec, stages), rows(spec, text), budgeted=True)
 
 
 def cycled(spec: JobSpec) -> Arm:

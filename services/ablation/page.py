@@ -26,8 +26,9 @@ _TITLES: Final = {
     ),
     "guided": (
         "Entropy-guided schedules and spared connectors",
-        "Not in the paper: compression until its entropy rests, and cycles, with as many generated "
-        "tokens as the fixed schedule; less weight on high-entropy tokens while compressing.",
+        "Not in the paper: compression until its entropy rests, cycles, and fixed schedules of "
+        "another length, with as many generated tokens as the fixed schedule; less weight on "
+        "high-entropy tokens while compressing.",
     ),
 }
 _IMAGES: Final = (

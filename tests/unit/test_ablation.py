@@ -66,7 +66,8 @@ def test_runs_are_handed_in_ahead_but_never_before_their_budget_is_known() -> No
     assert [r.arm.name for r in in_flight(runs, 0, 4, {})] == ["separated", "spared-0.5"]
     assert in_flight(runs, 1, 2, {("separated", 0): 7}) == runs[1:3]
     assert in_flight(runs, 1, 2, {("separated", 1): 7}) == []
-    assert in_flight(runs, len(runs) - 1, 4, {}) == runs[-1:]
+    assert in_flight(runs, len(runs) - 1, 4, {}) == []  # budgeted, and nothing is known
+    assert in_flight(runs, len(runs) - 1, 4, {("separated", 1): 7}) == runs[-1:]
 
 
 def test_clip_halves_and_doubles_and_the_threshold_follows() -> None:
@@ -105,13 +106,15 @@ def test_guided_arms_get_the_tokens_of_the_preset_itself() -> None:
     tokens = {("separated", 1): 12345}
     runs = {run.arm.name: run for run in in_order(list(found.values()), [1])}
     assert next(iter(runs)) == "separated"
-    for name in ("plateau", "cycles"):
+    for name in ("plateau", "cycles", "fixed-short", "fixed-long"):
         cycles = specification(runs[name], tokens).cycles
         assert cycles is not None
         assert cycles.token_budget == 12345
     spared = specification(runs["spared-0.5"], tokens)
     assert spared.stages[0].objective.loss.high_entropy_weight == 0.5
     assert spared.cycles is None
+    compression = [runs[f"fixed-{n}"].arm.spec.stages[0].steps for n in ("short", "long")]
+    assert compression == [TINY.stages[0].steps // 2, TINY.stages[0].steps * 2]
 
 
 def test_a_preset_without_the_two_stages_has_no_studies() -> None:

@@ -40,7 +40,7 @@ def model(tmp_path):
 @pytest.fixture
 def check(tmp_path, model):
     data = tmp_path / "train.jsonl"
-    data.write_text('{"question": "q", "answer": "a"}\n')
+    data.write_text('{"question": "q", "answer": "7"}\n')
 
     def run(overrides=None, cluster=PLENTY):
         spec = resolve(
