@@ -25,7 +25,7 @@ from services.stores.redis_address import BadStoreUrl, RedisAddress
 from services.stores.sqlite import SqliteJobStore
 
 VARIABLE: Final = "LACONIC_STORE"
-DEFAULT_PATIENCE: Final = 5.0
+DEFAULT_PATIENCE: Final = 10.0
 """How long an operation is repeated, in seconds, while a server cannot be reached."""
 
 log = logging.getLogger("laconic.store")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -60,11 +61,18 @@ def workers(server: Server) -> list[str]:
 
 def until(server: Server, job_id: str, seconds: float, what: str, condition: Any) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
-    while not condition(job := server.job(job_id)):
-        assert job["state"] not in ("failed", "cancelled", "interrupted"), job
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}: {job}"
+    last: object = "no answer"
+    while time.monotonic() < deadline:
+        answer = server.client.get(f"/v1/jobs/{job_id}")
+        last = answer.text
+        # 503 is what a store that is away, or too slow, gets people told.
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            job: dict[str, Any] = answer.raise_for_status().json()
+            if condition(job):
+                return job
+            assert job["state"] not in ("failed", "cancelled", "interrupted"), job
         time.sleep(0.2)
-    return job
+    raise AssertionError(f"waited {seconds} s for {what}: {last}")
 
 
 def in_step(job: dict[str, Any]) -> bool:
