@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup packages demo test lint format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -12,10 +12,14 @@ help: ## Show this list
 setup: ## Make .venv with everything in it (a second when it is there already)
 	@scripts/setup.sh
 
+packages: ## Install the Debian packages that the tests need (as root; says which where it cannot)
+	@scripts/system-packages.sh
+
 demo: setup ## Compress the tiny reasoner on this machine, from REST submission to report (ARGS="...")
 	@exec $(BIN)/laconic demo $(ARGS)
 
 test: lint ## Check and test everything (ARGS="-m unit" for the quick part)
+	@# Without them the tests that need them fail, and say so; the others run.
 	-@scripts/system-packages.sh
 	$(BIN)/pytest $(ARGS)
 

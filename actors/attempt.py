@@ -38,8 +38,9 @@ log = logging.getLogger("laconic.driver")
 _POLL_SECONDS = 0.5
 _HEARTBEAT_SECONDS = 2.0
 _RECORD_TRIES = 5
-_STORE_PATIENCE_SECONDS = 120.0
-"""How long each operation is repeated while a store on a server cannot be reached."""
+_STORE_PATIENCE_SECONDS = 1800.0
+"""How long a store on a server may be out of reach: the driver waits meanwhile, and nothing that
+was trained is lost."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 

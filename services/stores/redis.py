@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any
 
 import redis
 
@@ -38,17 +38,14 @@ from services.stores.redis_list import indices_of, jobs_below, scope, scopes_of
 from services.stores.redis_records import (
     command_record,
     event_record,
-    fields_of,
     job_record,
 )
-
-DEFAULT_PATIENCE: Final = 10.0
 
 
 class RedisJobStore:
     """:class:`services.stores.protocol.JobStore` on a Redis server."""
 
-    def __init__(self, address: RedisAddress, *, patience: float = DEFAULT_PATIENCE) -> None:
+    def __init__(self, address: RedisAddress, *, patience: float) -> None:
         """Connect, and begin a store where there is none.
 
         Args:
@@ -95,7 +92,7 @@ class RedisJobStore:
             message=creation_message(spec, preset),
             author=plain(author),
         )
-        return job_record(fields_of(answer[0]))
+        return job_record(json.loads(answer[0]))
 
     def get_job(self, job_id: str) -> JobRecord:
         found = self._calls.ask(
@@ -153,7 +150,7 @@ class RedisJobStore:
             author=plain(author),
             reason=plain(reason),
         )
-        return job_record(fields_of(answer[0]))
+        return job_record(json.loads(answer[0]))
 
     def set_state(
         self,
@@ -177,7 +174,7 @@ class RedisJobStore:
             author=plain(author),
             reason=plain(reason),
         )
-        return job_record(fields_of(answer[0]))
+        return job_record(json.loads(answer[0]))
 
     def set_ray_submission(self, job_id: str, attempt: int, submission_id: str) -> None:
         self._calls.write(job_id, "submission", attempt=attempt, token=False, name=submission_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import secrets
 import ssl
 import time
@@ -47,10 +48,12 @@ class RedisCalls:
         Args:
             address: the server.
             patience: how long a call is repeated, in seconds, before the store counts as
-                unavailable. Tokens are kept for 300 s, which bounds it.
+                unavailable.
         """
         self.address, self.prefix = address, address.prefix
-        self._patience = min(patience, 240.0)
+        self._patience = patience
+        # A call may be at it for its timeout when its patience ends.
+        self._kept = math.ceil(2 * (patience + address.timeout)) + 60
         self._client = _connect(address)
 
     def close(self) -> None:
@@ -159,7 +162,7 @@ class RedisCalls:
         keys = [self.key(job_id)] if job_id else []
         call: Sequence[Any] = (
             *(len(keys), *keys, self.prefix, secrets.token_hex(8) if token else ""),
-            *(operation, json.dumps(said)),
+            *(operation, json.dumps(said), self._kept),
         )
 
         def question(client: redis.Redis) -> list[Any]:

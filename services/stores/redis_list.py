@@ -8,6 +8,7 @@ what else that index holds.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from services.stores.lifecycle import STATES, JobState
 from services.stores.listing import JobFilter
 from services.stores.protocol import JobRecord
 from services.stores.redis_calls import RedisCalls
-from services.stores.redis_records import fields_of, job_record
+from services.stores.redis_records import job_record
 
 _SCAN: Final = 200
 """Jobs looked at in one go, for each index; meanwhile the server does nothing else."""
@@ -71,7 +72,7 @@ def jobs_below(
             scan=str(max(_SCAN, wanted)),
             **filters,
         )
-        found += [(int(row["seq"]), job_record(row)) for row in map(fields_of, rows)]
+        found += [(int(row["seq"]), job_record(row)) for row in map(json.loads, rows)]
     return found
 
 

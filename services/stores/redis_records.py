@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 from services.spec.kind import JobKind, read_spec
 from services.stores.lifecycle import CommandKind, JobState
 from services.stores.protocol import Command, EventLevel, EventRecord, JobRecord
-
-
-def fields_of(flat: Sequence[str]) -> dict[str, str]:
-    """A hash as a script returns it: names and values in turn."""
-    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def job_record(found: Mapping[str, str]) -> JobRecord:

@@ -7,6 +7,7 @@ import secrets
 import pytest
 
 from services.presets.registry import resolve
+from services.spec.problems import parse_evaluation
 from services.stores.listing import JobFilter
 from services.stores.redis import RedisJobStore
 from services.stores.redis_address import RedisAddress
@@ -16,6 +17,7 @@ from services.stores.sqlite_listing import page
 from services.stores.sqlite_schema import connect
 
 SPEC = resolve("tiny-cpu")
+EVALUATION = parse_evaluation({"model": {"path": "m"}, "benchmarks": [{"path": "q.jsonl"}]})
 
 
 def ids(store, states=None, **where):
@@ -113,7 +115,8 @@ FILTERS = {
 
 
 def state_of(n):
-    return "failed" if n % 50 == 0 else "succeeded"
+    """Of every filter below, the small store has a page too."""
+    return "failed" if n % 4 == 0 else "succeeded"
 
 
 def kind_of(n):
@@ -173,19 +176,27 @@ def servers(redis_server):
     found = []
     for count in SIZES:
         store = RedisJobStore(
-            RedisAddress.parse(f"{redis_server.url}?prefix=list-{secrets.token_hex(4)}:", {})
+            RedisAddress.parse(f"{redis_server.url}?prefix=list-{secrets.token_hex(4)}:", {}),
+            patience=10,
         )
         calls = store._calls
-        text = SPEC.model_dump_json()
+        specs = {"training": SPEC, "evaluation": EVALUATION}
+        texts = {kind: spec.model_dump_json() for kind, spec in specs.items()}
 
-        def fill(client, count=count, prefix=calls.prefix, text=text):
+        def fill(client, count=count, prefix=calls.prefix, texts=texts):
             pipe = client.pipeline(transaction=False)
             for n in range(count):
                 key, state, tenant, kind = f"job-{n}", state_of(n), f"t{n % 2}", kind_of(n)
                 pipe.hset(
                     f"{prefix}job:{key}",
                     mapping={
-                        **{"id": key, "seq": n + 1, "name": "tiny-cpu", "spec": text, "kind": kind},
+                        **{
+                            "id": key,
+                            "seq": n + 1,
+                            "name": "tiny-cpu",
+                            "spec": texts[kind],
+                            "kind": kind,
+                        },
                         **{"state": state, "attempt": 1, "revision": 1, "tenant": tenant},
                         **{"created_at": n, "updated_at": n, "labels": f'{{"n":"{n % 5}"}}'},
                     },
