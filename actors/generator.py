@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
 import ray
 
+from services.role_log import keep_log
 from services.rollout.engine import RolloutEngine
 from services.rollout.request import Decoding, RolloutRequest
 from services.spec.job import GeneratorSpec
 from services.weights import Bundle
+
+log = logging.getLogger("laconic.generator")
 
 
 class Generator:
@@ -18,6 +22,7 @@ class Generator:
 
     def __init__(self, name: str, model_path: str, spec: dict[str, Any], seed: int) -> None:
         self.name = name
+        keep_log("generator", int(name.rpartition("-")[2]))
         self._engine = RolloutEngine(model_path, GeneratorSpec.model_validate(spec), seed=seed)
 
     def ready(self) -> str:
@@ -44,6 +49,12 @@ class Generator:
             for g in groups
         ]
 
+    def thinkless_tokens(self, conversations: list[tuple[str, str]]) -> list[int]:
+        """Return the tokens of each ``(prompt, response)`` as Thinkless counts them."""
+        return self._engine.thinkless_tokens(conversations)
+
     def load_weights(self, version: int, ref: list[ray.ObjectRef[Bundle]], expected: str) -> str:
         """Load a published policy and confirm its checksum."""
-        return self._engine.load_weights(version, ray.get(ref[0], timeout=120), expected)
+        checksum = self._engine.load_weights(version, ray.get(ref[0], timeout=120), expected)
+        log.info("serves policy version %d", version)
+        return checksum

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 import traceback
 from collections.abc import Sequence
@@ -21,8 +23,11 @@ from services.learning.policy_learner import PolicyLearner
 from services.learning.samples import Pair, Update, build_update, build_updates
 from services.learning.token_probe import Probe
 from services.numerics import make_reproducible
+from services.role_log import keep_log
 from services.spec.job import LearnerSpec
 from services.tiny_reasoner.traces import CONNECTORS
+
+log = logging.getLogger("laconic.learner")
 
 _POLL_SECONDS = 5.0
 
@@ -36,6 +41,8 @@ class LearnerLoop:
 
     def __init__(self, config: dict[str, Any]) -> None:
         make_reproducible()
+        os.environ |= config["logs"]
+        keep_log("learner", dist.get_rank())
         spec = LearnerSpec.model_validate(config["spec"])
         torch.set_num_threads(config["threads"])
         torch.manual_seed(config["seed"])
@@ -66,6 +73,7 @@ class LearnerLoop:
             try:
                 result = handle[item["kind"]](item)
             except Exception as e:
+                log.exception("work item %s failed", item["kind"])
                 # The driver must learn the cause even though this process is about to die.
                 self._complete(item, {"error": f"{type(e).__name__}: {e}", "where": _where(e)})
                 raise

@@ -112,6 +112,8 @@ class TrainingRun:
             self._conclude(self._unevaluated, self._restored)
         while not self.machine.finished:
             self._boundary = self.state()
+            self.phase = "boundary"
+            self.journal.poll_commands()
             if decision := self.machine.apply_request():
                 self._after(decision)
                 continue

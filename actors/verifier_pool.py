@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from algorithms.objectives import Objective
 from algorithms.scoring import ScoredGroup, score_groups
 from algorithms.trajectory import Judgement, TrajectoryGroup
+from services.role_log import keep_log
 from services.spec.job import VerifierSpec
 from services.verification.pool import VerificationPool
 
@@ -27,6 +28,7 @@ class VerifierPool:
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
+        keep_log("verifier", 0)
         settings = VerifierSpec.model_validate(spec)
         self._pool = VerificationPool(
             settings.workers, settings.timeout_seconds, settings.memory_mib

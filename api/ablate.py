@@ -20,7 +20,14 @@ from services.ablation.figures import course_figure, routing_figure, tradeoff_fi
 from services.ablation.kept_runs import KeptRuns
 from services.ablation.page import write_page
 from services.ablation.studies import STUDIES
-from services.ablation.sweep import Ledger, in_flight, in_order, specification
+from services.ablation.sweep import (
+    Ledger,
+    Run,
+    budget_known,
+    in_flight,
+    in_order,
+    specification,
+)
 from services.ablation.table import Report, as_json, markdown, table
 from services.home import Home
 from services.spec.job import JobSpec
@@ -53,28 +60,38 @@ class Sweep:
         """
         runs = list(in_order(self.arms, self.seeds))
         kept = KeptRuns(out / "runs")
+        missing = [run for run in runs if not self._take(run, kept)]
+        if self.reports:
+            self.write(out)
         jobs: dict[tuple[str, int], str] = {}
-        for position, run in enumerate(runs):
+        for position, run in enumerate(missing):
             title = f"{self.study}: {run.arm.name}, seed {run.seed}"
-            console.rule(f"{title} ({position + 1} of {len(runs)})")
-            for ahead in in_flight(runs, position, self.parallel, self._tokens):
-                if ahead.key in jobs or ahead.key in self.reports:
-                    continue
-                spec = specification(ahead, self._tokens)
-                if report := kept.load(spec):
-                    self.reports[ahead.key] = report
-                else:
+            console.rule(f"{title} ({position + 1} of {len(missing)})")
+            for ahead in in_flight(missing, position, self.parallel, self._tokens):
+                if ahead.key not in jobs and not self._take(ahead, kept):
+                    spec = specification(ahead, self._tokens)
                     jobs[ahead.key] = self._job(client, spec)["id"]
             if run.key not in self.reports:
                 finished = self._finished(client, jobs[run.key], console, ending)
                 if finished is None:
                     return False
-                spec = specification(run, self._tokens)
-                self.reports[run.key] = kept.keep(spec, finished)
-            report = self.reports[run.key]
-            self._tokens[run.key] = sum(s["generated_tokens"] for s in report["steps"])
+                self._add(run, kept.keep(specification(run, self._tokens), finished))
             self.write(out)
         return True
+
+    def _take(self, run: Run, kept: KeptRuns) -> bool:
+        """Take a run that was made before; False if it was not, or cannot be told yet."""
+        if run.key in self.reports:
+            return True
+        if not budget_known(run, self._tokens):
+            return False
+        if report := kept.load(specification(run, self._tokens)):
+            self._add(run, report)
+        return report is not None
+
+    def _add(self, run: Run, report: Report) -> None:
+        self.reports[run.key] = report
+        self._tokens[run.key] = sum(s["generated_tokens"] for s in report["steps"])
 
     def _finished(
         self, client: Client, job_id: str, console: Console, ending: threading.Event
@@ -134,7 +151,8 @@ def run_ablation(console: Console, sweep: Sweep, url: str | None, out: Path) -> 
         signal.signal(number, on_signal)
     with ExitStack() as stack:
         plane = None if url else stack.enter_context(ControlPlane(sweep.home, port=0))
-        client = stack.enter_context(Client(url or (plane.url if plane else None)))
+        own = (plane.url, plane.key) if plane else (url, None)
+        client = stack.enter_context(Client(*own))
         finished = sweep.run(client, console, ending, out)
         if not finished and plane is not None:
             console.print("stopping where the sweep can go on (Ctrl-C again: at once) ...")

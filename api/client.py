@@ -1,54 +1,55 @@
-"""Client of the REST API."""
+"""Client of the REST API: a verb for each operation, answers as the API gives them."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
-import httpx
+from api.transport import (
+    DEFAULT_URL,
+    KEY_VARIABLE,
+    VARIABLE,
+    ApiError,
+    Transport,
+    Unreachable,
+)
+from services.stores.lifecycle import ACTIVE
 
-from api.settings import DEFAULT_HOST, DEFAULT_PORT
+__all__ = [
+    "DEFAULT_URL",
+    "KEY_VARIABLE",
+    "VARIABLE",
+    "ApiError",
+    "Client",
+    "Unreachable",
+    "is_evaluation",
+]
 
-DEFAULT_URL: Final = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
-VARIABLE: Final = "LACONIC_URL"
-
-_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
-_STREAM_SILENCE: Final = httpx.Timeout(60.0, connect=5.0)
-"""The server comments on a silent stream every 15 s: longer silence means it is gone."""
-
-
-class ApiError(Exception):
-    """The API refused; has what the problem document says."""
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        self.status = status
-        self.code = str(problem.get("code", ""))
-        self.detail = str(problem.get("detail") or problem.get("title") or f"status {status}")
-        self.errors = [(str(e["pointer"]), str(e["detail"])) for e in problem.get("errors", [])]
-        self.allowed = [str(a) for a in problem.get("allowed", [])]
-        super().__init__(self.detail)
-
-    @property
-    def lines(self) -> list[str]:
-        """One line for each objection: the field and the remedy."""
-        if not self.errors:
-            return [self.detail]
-        return [f"{pointer}: {detail}" if pointer else detail for pointer, detail in self.errors]
-
-
-class Unreachable(Exception):
-    """No control plane answers; the message names the address and the remedy."""
+_PATIENCE_SECONDS: Final = 60.0
+"""How long a control plane may be out of reach while a job is waited for."""
 
 
 class Client:
-    """Typed verbs over HTTP; a context manager."""
+    """Verbs over HTTP; a context manager. Verbs on a job take evaluations too.
 
-    def __init__(self, url: str | None = None) -> None:
-        """``url``, else ``LACONIC_URL``, else the default address of ``laconic serve``."""
-        self.url = (url or os.environ.get(VARIABLE) or DEFAULT_URL).rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT)
+    Each may raise :class:`ApiError` and :class:`Unreachable`; requests are sent again where that
+    acts once.
+    """
+
+    def __init__(self, url: str | None = None, key: str | None = None) -> None:
+        """``url``, else ``LACONIC_URL``, else the default address of ``laconic serve``; ``key``,
+        else ``LACONIC_API_KEY``, else none."""
+        self._http = Transport(url, key)
+        self.url = self._http.url
+
+    def another(self) -> Client:
+        """A client of the same control plane, for another thread."""
+        return Client(self.url, self._http.key)
 
     def __enter__(self) -> Client:
         return self
@@ -56,34 +57,101 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def submit(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """``{"preset", "overrides"}`` or ``{"spec"}``; return the job."""
-        return self._json("POST", "/v1/jobs", json=dict(body))
+    # -- jobs -----------------------------------------------------------------------------------
 
-    def jobs(self, limit: int = 20, after: str | None = None) -> dict[str, Any]:
-        params = {"limit": limit, **({"after": after} if after else {})}
-        return self._json("GET", "/v1/jobs", params=params)
+    def submit(self, body: Mapping[str, Any], key: str | None = None) -> dict[str, Any]:
+        """``{"preset", "overrides"}`` or ``{"spec"}``, with ``labels`` if wanted; return the job.
+
+        ``key``: idempotency key; a program that may be started twice gives one of its own.
+        """
+        headers = {"Idempotency-Key": key} if key else {}
+        return self._http.json("POST", "/v1/jobs", json=dict(body), headers=headers)
+
+    def validate(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What submitting would answer, with warnings; nothing is created."""
+        return self._http.json("POST", "/v1/jobs:validate", json=dict(body))
+
+    def estimate(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Tokens, time and memory of a job that is not created."""
+        return self._http.json("POST", "/v1/jobs:estimate", json=dict(body))
+
+    def evaluate(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """Submit an evaluation; return it."""
+        return self._http.json("POST", "/v1/evaluations", json={"spec": dict(spec)})
+
+    def evaluations(self, limit: int = 20) -> dict[str, Any]:
+        """A page of evaluations, newest first."""
+        return self._http.json("GET", "/v1/evaluations", params={"limit": limit})
+
+    def result(self, job_id: str) -> dict[str, Any]:
+        """What ``evaluation.json`` holds."""
+        return self._http.json("GET", _job(job_id, "result"))
+
+    def responses(self, job_id: str, benchmark: str) -> Iterator[bytes]:
+        """The Parquet file with every response to a benchmark, in parts."""
+        return self._http.download(_job(job_id, f"responses/{quote(benchmark, safe='')}"))
+
+    def jobs(
+        self,
+        limit: int = 20,
+        after: str | None = None,
+        *,
+        states: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """A page of jobs, newest first."""
+        params: dict[str, Any] = {"limit": limit, "state": list(states)}
+        params |= {"after": after} if after else {}
+        params |= {f"label[{k}]": v for k, v in (labels or {}).items()}
+        return self._http.json("GET", "/v1/jobs", params=params)
 
     def job(self, job_id: str) -> dict[str, Any]:
-        return self._json("GET", f"/v1/jobs/{job_id}")
+        return self._http.json("GET", _job(job_id))
 
     def cancel(self, job_id: str) -> dict[str, Any]:
-        return self._json("POST", f"/v1/jobs/{job_id}/cancel")
+        return self._http.json("POST", _job(job_id, "cancel"))
+
+    def pause(self, job_id: str) -> dict[str, Any]:
+        return self._http.json("POST", _job(job_id, "pause"))
 
     def resume(self, job_id: str) -> dict[str, Any]:
-        return self._json("POST", f"/v1/jobs/{job_id}/resume")
+        return self._http.json("POST", _job(job_id, "resume"))
 
     def change_stage(self, job_id: str, to: str) -> dict[str, Any]:
-        return self._json("POST", f"/v1/jobs/{job_id}/stage", json={"to": to})
+        return self._http.json("POST", _job(job_id, "stage"), json={"to": to})
+
+    def wait(self, job_id: str, poll_seconds: float = 1.0) -> dict[str, Any]:
+        """Return the job once it has ended; a control plane that restarts meanwhile is waited
+        for."""
+        lost: float | None = None
+        while True:
+            try:
+                job = self.job(job_id)
+                lost = None
+                if job["state"] not in ACTIVE:
+                    return job
+            except Unreachable:
+                lost = lost or time.monotonic()
+                if time.monotonic() - lost > _PATIENCE_SECONDS:
+                    raise
+            time.sleep(poll_seconds)
+
+    # -- what they say of themselves ------------------------------------------------------------
 
     def metrics(self, job_id: str, after_step: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
         params = {"after_step": after_step, "limit": limit}
-        page = self._json("GET", f"/v1/jobs/{job_id}/metrics", params=params)
-        return list(page["data"])
+        return list(self._http.json("GET", _job(job_id, "metrics"), params=params)["data"])
+
+    def curves(
+        self, jobs: Sequence[str], fields: Sequence[str], points: int = 500
+    ) -> list[dict[str, Any]]:
+        """Figures of several jobs over their steps, each with at most so many points."""
+        params = {"job": list(jobs), "field": list(fields), "points": points}
+        return list(self._http.json("GET", "/v1/metrics", params=params)["data"])
 
     def events(self, job_id: str, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         params = {"after": after, "limit": limit}
-        return list(self._json("GET", f"/v1/jobs/{job_id}/events", params=params)["data"])
+        return list(self._http.json("GET", _job(job_id, "events"), params=params)["data"])
 
     def follow(self, job_id: str, after: int = 0) -> Iterator[dict[str, Any] | None]:
         """Events as they happen, until the job has ended; None whenever the stream is silent.
@@ -91,53 +159,126 @@ class Client:
         Raises:
             Unreachable: the connection broke; call again with the last event's id.
         """
-        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
-        path = f"/v1/jobs/{job_id}/events"
-        try:
-            with self._http.stream(
-                "GET", path, headers=headers, timeout=_STREAM_SILENCE
-            ) as response:
-                if response.status_code == httpx.codes.NO_CONTENT:
-                    return
-                if response.is_error:
-                    response.read()
-                    raise _refusal(response)
-                for line in response.iter_lines():
-                    if line.startswith("data: "):
-                        yield json.loads(line.removeprefix("data: "))
-                    elif line.startswith(":"):
-                        yield None
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+        for block in self._http.events(_job(job_id, "events"), str(after)):
+            if block is None or block.get("event") == "gap":
+                yield None
+            else:
+                yield json.loads(block["data"])
 
-    def presets(self) -> list[dict[str, Any]]:
-        return list(self._json("GET", "/v1/presets")["data"])
+    def logs(self, job_id: str) -> list[dict[str, Any]]:
+        """Which workers have a log."""
+        return list(self._http.json("GET", _job(job_id, "logs"))["data"])
+
+    def log(
+        self, job_id: str, role: str, rank: int = 0, start: int = 0, limit: int = 65536
+    ) -> dict[str, Any]:
+        """A piece of a worker's log; a negative ``start`` counts from the end."""
+        params = {"start": start, "limit": limit}
+        return self._http.json("GET", _job(job_id, f"logs/{role}/{rank}"), params=params)
+
+    def follow_log(
+        self, job_id: str, role: str, rank: int = 0, start: int = 0
+    ) -> Iterator[tuple[str, int]]:
+        """Text as it is written and the place behind it, until the job has ended."""
+        path, params = _job(job_id, f"logs/{role}/{rank}"), {"start": start}
+        for block in self._http.events(path, None, params=params):
+            if block is not None:
+                yield json.loads(block["data"]), int(block["id"])
 
     def report(self, job_id: str) -> dict[str, Any]:
-        return self._json("GET", f"/v1/jobs/{job_id}/report")
+        return self._http.json("GET", _job(job_id, "report"))
 
-    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    # -- what they leave behind -----------------------------------------------------------------
+
+    def checkpoints(self, job_id: str) -> list[dict[str, Any]]:
+        return list(self._http.json("GET", _job(job_id, "checkpoints"))["data"])
+
+    def checkpoint(self, job_id: str, step: int) -> dict[str, Any]:
+        """A checkpoint with its files."""
+        return self._http.json("GET", _job(job_id, f"checkpoints/{step}"))
+
+    def pin(self, job_id: str, step: int) -> None:
+        self._http.json("PUT", _job(job_id, f"checkpoints/{step}/pin"))
+
+    def unpin(self, job_id: str, step: int) -> None:
+        self._http.json("DELETE", _job(job_id, f"checkpoints/{step}/pin"))
+
+    def delete_checkpoint(self, job_id: str, step: int) -> None:
+        self._http.json("DELETE", _job(job_id, f"checkpoints/{step}"))
+
+    def artifacts(self, job_id: str, kind: str | None = None) -> list[dict[str, Any]]:
+        params = {"kind": kind} if kind else {}
+        return list(self._http.json("GET", _job(job_id, "artifacts"), params=params)["data"])
+
+    def download(self, path: str, target: Path) -> None:
+        """Fetch a file of the API, e.g. ``/v1/jobs/JOB/artifacts/report/report.json``. What is
+        there already of a download that broke is not fetched again."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(target.name + ".partial")
+        offset = partial.stat().st_size if partial.exists() else 0
         try:
-            response = self._http.request(method, path, **options)
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
-        if response.is_error:
-            raise _refusal(response)
-        content = response.json()
-        assert isinstance(content, dict)
-        return content
+            with partial.open("ab") as file:
+                for piece in self._http.download(quote(path, safe="/:"), offset):
+                    file.write(piece)
+        except ApiError as error:
+            # Nothing is left to fetch: all of it was there.
+            if error.code != "range_not_satisfiable":
+                raise
+        os.replace(partial, target)
 
-    def _unreachable(self, error: Exception) -> Unreachable:
-        return Unreachable(
-            f"no control plane answers at {self.url} ({error}); start one with 'laconic serve', "
-            f"or set {VARIABLE}"
-        )
+    def promote(self, name: str, job_id: str, step: int) -> dict[str, Any]:
+        """Give the policy of a checkpoint a name."""
+        body = {"job": job_id, "step": step}
+        return self._http.json("PUT", f"/v1/models/{quote(name)}", json=body)
+
+    def models(self) -> list[dict[str, Any]]:
+        return list(self._http.json("GET", "/v1/models")["data"])
+
+    def delete_model(self, name: str) -> None:
+        self._http.json("DELETE", f"/v1/models/{quote(name)}")
+
+    # -- the control plane ----------------------------------------------------------------------
+
+    def presets(self) -> list[dict[str, Any]]:
+        return list(self._http.json("GET", "/v1/presets")["data"])
+
+    def whoami(self) -> dict[str, Any]:
+        """Who the key is, what it may do, what is left of its quota."""
+        return self._http.json("GET", "/v1/whoami")
+
+    def webhooks(self) -> list[dict[str, Any]]:
+        return list(self._http.json("GET", "/v1/webhooks")["data"])
+
+    def create_webhook(
+        self, url: str, topics: Sequence[str], description: str = ""
+    ) -> dict[str, Any]:
+        """Return the webhook with its secret, which is shown once."""
+        body = {"url": url, "topics": list(topics), "description": description}
+        return self._http.json("POST", "/v1/webhooks", json=body)
+
+    def rotate_webhook(self, webhook_id: str) -> dict[str, Any]:
+        return self._http.json("POST", f"/v1/webhooks/{webhook_id}/rotate")
+
+    def test_webhook(self, webhook_id: str) -> dict[str, Any]:
+        return self._http.json("POST", f"/v1/webhooks/{webhook_id}/test")
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        self._http.json("DELETE", f"/v1/webhooks/{webhook_id}")
+
+    def deliveries(self, webhook_id: str, limit: int = 20) -> list[dict[str, Any]]:
+        path = f"/v1/webhooks/{webhook_id}/deliveries"
+        return list(self._http.json("GET", path, params={"limit": limit})["data"])
+
+    def redeliver(self, webhook_id: str, delivery_id: str) -> dict[str, Any]:
+        path = f"/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver"
+        return self._http.json("POST", path)
 
 
-def _refusal(response: httpx.Response) -> ApiError:
-    try:
-        problem = response.json()
-    except ValueError:
-        problem = {}
-    known = problem if isinstance(problem, dict) else {}
-    return ApiError(response.status_code, known)
+def is_evaluation(job_id: str) -> bool:
+    """Whether an id is that of an evaluation, not of a training job."""
+    return job_id.startswith("eval-")
+
+
+def _job(job_id: str, what: str = "") -> str:
+    place = "evaluations" if is_evaluation(job_id) else "jobs"
+    return f"/v1/{place}/{quote(job_id, safe='')}" + (f"/{what}" if what else "")

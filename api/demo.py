@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from api.progress_view import duration, print_outcome
 from api.serving import ControlPlane
 from api.watching import watch
 from services.home import Home
-from services.stores.sqlite import SqliteJobStore
+from services.stores.open import open_store
 
 
 def run_demo(
@@ -46,7 +47,7 @@ def run_demo(
     with MemoryWatch() as memory, ControlPlane(home, port=0) as plane:
         up.set()
         console.print(f"control plane at {plane.url}", highlight=False)
-        with Client(plane.url) as client:
+        with Client(plane.url, plane.key) as client:
             job = client.resume(resume) if resume else client.submit(submission)
             console.print(
                 f"job {job['id']} {'goes on' if resume else 'submitted'}", highlight=False
@@ -61,13 +62,13 @@ def run_demo(
                 console.print("stopping where the job can be resumed (Ctrl-C again: at once) ...")
                 plane.drain(give_up=hurry.is_set)
                 job = client.job(job["id"])
-        store = SqliteJobStore(home.database)
-        store.append_event(
-            job["id"],
-            "memory",
-            f"peak memory of all processes together {memory.peak_bytes / 2**30:.2f} GiB",
-            data={"peak_rss_bytes": memory.peak_bytes},
-        )
+        with closing(open_store(None, home)) as store:
+            store.append_event(
+                job["id"],
+                "memory",
+                f"peak memory of all processes together {memory.peak_bytes / 2**30:.2f} GiB",
+                data={"peak_rss_bytes": memory.peak_bytes},
+            )
     print_outcome(console, job, hint=False)
     if ending.is_set() and job["state"] != "succeeded":
         console.print(f'go on with: make demo ARGS="--resume {job["id"]}"', highlight=False)

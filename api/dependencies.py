@@ -3,29 +3,59 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.authentication import Authenticator
+from api.event_feed import EventFeed
 from api.settings import Settings
+from api.stream_slots import StreamSlots
+from services.control.principal import Principal
+from services.control.stores import ControlStores
+from services.control.token_bucket import RateLimiter
 from services.launcher import Launcher
-from services.stores.protocol import JobStore
+from services.stores.protocol import JobNotFound, JobRecord, JobStore
 
 
-@dataclass
 class Context:
     """The parts of one control plane."""
 
-    settings: Settings
-    store: JobStore
-    launcher: Launcher
-    wake: threading.Event = field(default_factory=threading.Event)
-    """Set to have the reconciler look at once."""
-    closing: threading.Event = field(default_factory=threading.Event)
-    """Set when the control plane is about to end: no job is taken or started any more."""
-    last_reconciled: float | None = None
-    """Unix seconds of the last look at Ray that went through."""
+    def __init__(
+        self,
+        settings: Settings,
+        store: JobStore,
+        launcher: Launcher,
+        control: ControlStores,
+        secret: bytes,
+    ) -> None:
+        """Nothing is started or asked yet.
+
+        Args:
+            settings: where it keeps its things, and its bounds.
+            store: the jobs.
+            launcher: what starts drivers.
+            control: everything else that is remembered.
+            secret: what keys are hashed and cursors signed with.
+        """
+        self.settings, self.store, self.launcher = settings, store, launcher
+        self.control, self.secret = control, secret
+        self.wake = threading.Event()
+        """Set to have the reconciler look at once."""
+        self.closing = threading.Event()
+        """Set when the control plane is about to end: no job is taken or started any more."""
+        self.creating = threading.Lock()
+        """Held from counting what a tenant has to adding to it."""
+        self.last_reconciled: float | None = None
+        """Unix seconds of the last look at Ray that went through."""
+        self.open_paths: Collection[str] = ()
+        """What can be had without a key."""
+        limits = settings.limits
+        self.authenticator = Authenticator(control.keys, secret)
+        self.rate = RateLimiter(limits.rate_per_second, limits.rate_burst)
+        self.streams = StreamSlots(limits)
+        self.feed = EventFeed(store, settings.poll_seconds, self.closing)
 
 
 def context_of(request: Request) -> Context:
@@ -35,3 +65,56 @@ def context_of(request: Request) -> Context:
 
 
 Ctx = Annotated[Context, Depends(context_of)]
+
+
+def principal_of(request: Request) -> Principal:
+    principal = request.state.principal
+    assert isinstance(principal, Principal)
+    return principal
+
+
+Caller = Annotated[Principal, Depends(principal_of)]
+
+
+def visible(job_id: str, context: Ctx, caller: Caller) -> JobRecord:
+    """The job of the path, of any kind, if it exists for whoever asks.
+
+    Raises:
+        JobNotFound: there is none, or it is another tenant's: the answer is the same.
+    """
+    record = context.store.get_job(job_id)
+    if not caller.sees(record.tenant):
+        raise JobNotFound(job_id)
+    return record
+
+
+VisibleOfAnyKind = Annotated[JobRecord, Depends(visible)]
+
+
+def visible_job(job_id: str, context: Ctx, caller: Caller) -> JobRecord:
+    """Likewise, a training job."""
+    record = visible(job_id, context, caller)
+    _ = record.training
+    return record
+
+
+VisibleJob = Annotated[JobRecord, Depends(visible_job)]
+
+
+def visible_evaluation(job_id: str, context: Ctx, caller: Caller) -> JobRecord:
+    """Likewise, an evaluation."""
+    record = visible(job_id, context, caller)
+    _ = record.evaluation
+    return record
+
+
+VisibleEvaluation = Annotated[JobRecord, Depends(visible_evaluation)]
+
+
+def reserved_suffix(request: Request) -> str | None:
+    """What the id of a thing that this request creates must end in; None where it may be new."""
+    found: str | None = getattr(request.state, "reserved", None)
+    return found
+
+
+Reserved = Annotated[str | None, Depends(reserved_suffix)]

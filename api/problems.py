@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-import uuid
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -14,11 +13,18 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.control.cursor import BadCursor
+from services.control.redaction import redact
 from services.presets.registry import UnknownPreset
 from services.spec.problems import Problem, SpecError, pointer
-from services.stores.protocol import IllegalTransition, JobNotFound, StaleAttempt
+from services.stores.protocol import (
+    ChangedMeanwhile,
+    IllegalTransition,
+    JobNotFound,
+    StaleAttempt,
+    StoreUnavailable,
+)
 
 log = logging.getLogger("laconic.api")
 
@@ -36,6 +42,7 @@ class ApiProblem(Exception):
         *,
         errors: Sequence[Problem] = (),
         extra: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -43,12 +50,12 @@ class ApiProblem(Exception):
         self.detail = detail
         self.errors = tuple(errors)
         self.extra = extra or {}
+        self.headers = headers or {}
 
 
-def render(
-    request: Request, problem: ApiProblem, headers: dict[str, str] | None = None
-) -> Response:
-    """The response of a problem."""
+def render(request: Request, problem: ApiProblem) -> Response:
+    """The response of a problem; the audit log finds its code in ``request.state.problem``."""
+    request.state.problem = problem.code
     body = {
         "type": f"urn:laconic:problem:{problem.code}",
         "title": HTTPStatus(problem.status).phrase,
@@ -59,18 +66,19 @@ def render(
         "request_id": getattr(request.state, "request_id", None),
         **problem.extra,
     }
-    response = Response(
-        json.dumps(body), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers
+    return Response(
+        # Some problems say what was sent, and a key may have been sent in the wrong place.
+        redact(json.dumps(body)),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers=problem.headers,
     )
-    if body["request_id"] is not None:
-        # The answer to a fault is sent outside the middleware that sets this on all others.
-        response.headers["X-Request-ID"] = str(body["request_id"])
-    return response
 
 
 def translate(error: Exception) -> ApiProblem | None:
     """The problem that an error of the services stands for; None where it stands for a fault."""
     problem: ApiProblem | None = None
+    extra: dict[str, Any]
     if isinstance(error, ApiProblem):
         problem = error
     elif isinstance(error, JobNotFound):
@@ -78,18 +86,34 @@ def translate(error: Exception) -> ApiProblem | None:
     elif isinstance(error, IllegalTransition):
         extra = {"state": error.state, "allowed": list(error.allowed)}
         problem = ApiProblem(409, "illegal_transition", str(error), extra=extra)
+    elif isinstance(error, ChangedMeanwhile):
+        extra = {"revision": error.current}
+        problem = ApiProblem(412, "changed_meanwhile", str(error), extra=extra)
     elif isinstance(error, StaleAttempt):
         detail = f"job {error.job_id} changed in the meantime; look at it and try again"
         problem = ApiProblem(409, "changed_meanwhile", detail, extra={"state": error.state})
+    elif isinstance(error, BadCursor):
+        problem = ApiProblem(400, "bad_cursor", str(error))
     elif isinstance(error, SpecError):
         problem = ApiProblem(422, "invalid_spec", _summary(error.problems), errors=error.problems)
     elif isinstance(error, UnknownPreset):
         problems = [Problem("/preset", str(error))]
         problem = ApiProblem(422, "unknown_preset", str(error), errors=problems)
-    elif isinstance(error, sqlite3.Error):
-        log.error("the job store failed: %s", error)
-        problem = ApiProblem(503, "store_unavailable", f"the job store does not answer: {error}")
+    elif isinstance(error, sqlite3.Error | StoreUnavailable):
+        log.error("a store failed: %s", error)
+        detail = "the store does not answer; try again later"
+        problem = ApiProblem(503, "store_unavailable", detail, headers={"Retry-After": "5"})
     return problem
+
+
+def status_of(error: Exception) -> int:
+    """The status an error is answered with."""
+    if isinstance(error, HTTPException):
+        return error.status_code
+    if isinstance(error, RequestValidationError):
+        return _invalid(error).status
+    problem = translate(error)
+    return problem.status if problem else 500
 
 
 def install(app: FastAPI) -> None:
@@ -102,10 +126,13 @@ def install(app: FastAPI) -> None:
 
     for kind in (
         ApiProblem,
-        JobNotFound,
+        BadCursor,
+        ChangedMeanwhile,
         IllegalTransition,
-        StaleAttempt,
+        JobNotFound,
         SpecError,
+        StaleAttempt,
+        StoreUnavailable,
         UnknownPreset,
         sqlite3.Error,
     ):
@@ -121,8 +148,8 @@ def install(app: FastAPI) -> None:
             detail = f"{request.method} is not possible here; use {allowed}"
         else:
             detail = str(error.detail)
-        problem = ApiProblem(error.status_code, code, detail)
-        return render(request, problem, dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        return render(request, ApiProblem(error.status_code, code, detail, headers=headers))
 
     app.add_exception_handler(HTTPException, refused)
 
@@ -132,13 +159,12 @@ def install(app: FastAPI) -> None:
 
     app.add_exception_handler(RequestValidationError, invalid)
 
-    async def fault(request: Request, error: Exception) -> Response:
-        identity = getattr(request.state, "request_id", None)
-        log.error("request %s failed", identity, exc_info=error)
-        detail = f"an error of the server; its log has the details under request {identity}"
-        return render(request, ApiProblem(500, "internal_error", detail))
 
-    app.add_exception_handler(Exception, fault)
+def fault(request: Request) -> Response:
+    """The answer to a fault; what it was stands in the log, under the same request id."""
+    identity = getattr(request.state, "request_id", None)
+    detail = f"an error of the server; its log has the details under request {identity}"
+    return render(request, ApiProblem(500, "internal_error", detail))
 
 
 def _invalid(error: RequestValidationError) -> ApiProblem:
@@ -164,27 +190,3 @@ def _summary(problems: Sequence[Problem]) -> str:
     first = f"{problems[0].pointer}: {problems[0].detail}".removeprefix(": ")
     more = len(problems) - 1
     return first + (f" (and {more} more)" if more else "")
-
-
-class RequestIdentity:
-    """Middleware: a request id in ``request.state`` and in the header ``X-Request-ID``."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        identity = "req-" + uuid.uuid4().hex[:16]
-        scope.setdefault("state", {})["request_id"] = identity
-
-        async def send_with_identity(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = list(message.get("headers", []))
-                if all(name != b"x-request-id" for name, _ in headers):
-                    headers.append((b"x-request-id", identity.encode()))
-                message["headers"] = headers
-            await send(message)
-
-        await self._app(scope, receive, send_with_identity)

@@ -1,13 +1,17 @@
 """Brings together what the store says and what Ray shows: starts queued jobs, closes the records
 of drivers that died without a word, and enforces cancels that a driver did not obey.
 
-Only observed facts end a job. A cluster that does not answer says nothing about its jobs.
+Only observed facts end a job. A cluster that does not answer says nothing about its jobs: those
+that nothing else vouches for are ``reconciling`` until it does. Of several control planes on one
+store, one looks after the jobs at a time; another takes over when it is gone.
 """
 
 from __future__ import annotations
 
 import logging
-import sqlite3
+import os
+import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -16,13 +20,30 @@ from typing import Final
 from api.dependencies import Context
 from services.launcher import ENDED, LaunchError, Observation, submission_id
 from services.spec.validation import cluster_problems
-from services.stores.lifecycle import ACTIVE, JobState
-from services.stores.protocol import IllegalTransition, JobRecord, StaleAttempt, StoreError
+from services.stores.lifecycle import ACTIVE, JobState, is_legal
+from services.stores.protocol import (
+    IllegalTransition,
+    JobNotFound,
+    JobRecord,
+    StaleAttempt,
+    StoreError,
+    StoreUnavailable,
+)
 
 log = logging.getLogger("laconic.reconcile")
 
 _STOP_SECONDS: Final = 10.0
 """Longest wait for Ray to end a driver that was stopped."""
+_LEAVE_SECONDS: Final = 60.0
+"""Longest wait for the driver of the attempt before, whose record is written, to let go of its
+workers; then it is stopped."""
+_FRESH_SECONDS: Final = 10.0
+"""A heartbeat younger than this is an observation too: the driver writes one every two seconds."""
+_LEASE: Final = "reconciler"
+_LEASE_SECONDS: Final = 15.0
+"""How long the jobs go unlooked after when the control plane that did so is killed."""
+_TIDY_SECONDS: Final = 60.0
+"""Time between two rounds of trimming and removing old records."""
 _LOG_TAIL: Final = 4000
 """Characters of a dead driver's log that go into its last event."""
 
@@ -34,6 +55,8 @@ class Reconciler:
         self._context = context
         self._told: set[tuple[str, int]] = set()
         self._watched: dict[str, int] = {}
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._tidied = 0.0
         self._thread = threading.Thread(target=self._loop, name="reconciler", daemon=True)
         self._ending = threading.Event()
 
@@ -41,10 +64,18 @@ class Reconciler:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, after the look it is taking; keep the logs of drivers that just ended."""
+        """End the thread, after the look it is taking; keep the logs of drivers that just ended,
+        and let another control plane take over."""
         self._ending.set()
         self._context.wake.set()
         self._thread.join(timeout=60)
+        try:
+            self._keep_last_logs()
+            self._context.store.release(_LEASE, self._owner)
+        except StoreUnavailable as error:
+            log.warning("%s", error)  # the lease runs out by itself
+
+    def _keep_last_logs(self) -> None:
         deadline = time.monotonic() + _STOP_SECONDS
         while time.monotonic() < deadline:
             active = {j.id: j.attempt for j in self._active()}
@@ -58,8 +89,12 @@ class Reconciler:
         while not self._ending.is_set():
             self._context.wake.clear()
             try:
-                self.look()
+                if self._context.store.hold(_LEASE, self._owner, _LEASE_SECONDS):
+                    self.look()
+                    self._tidy()
                 self._context.last_reconciled = time.time()
+            except StoreUnavailable as error:
+                log.warning("%s", error)
             except Exception:
                 log.exception("a look at the jobs failed; the next one follows")
             self._context.wake.wait(self._context.settings.reconcile_seconds)
@@ -80,6 +115,13 @@ class Reconciler:
             busy += 1
             self._guarded(job, self._launch)
 
+    def _tidy(self) -> None:
+        if time.monotonic() - self._tidied < _TIDY_SECONDS:
+            return
+        self._tidied = time.monotonic()
+        if removed := self._context.settings.retention.apply(self._context.store):
+            log.info("removed from the store, as their time was up: %s", ", ".join(removed))
+
     def _active(self) -> list[JobRecord]:
         jobs: list[JobRecord] = []
         cursor: str | None = None
@@ -95,13 +137,15 @@ class Reconciler:
         except (StaleAttempt, IllegalTransition) as error:
             # Somebody else moved the job between our reading and our writing: theirs counts.
             log.info("job %s: %s", job.id, error)
-        except (StoreError, sqlite3.Error):
+        except StoreError:
             log.exception("job %s", job.id)
 
     # -- starting -------------------------------------------------------------------------------
 
     def _launch(self, job: JobRecord) -> None:
         context = self._context
+        if self._is_leaving(job):
+            return
         # The size of the cluster may not have been known when the job was submitted.
         size = context.launcher.cluster_size()
         if size and (problem := next(cluster_problems(job.spec, size), None)):
@@ -109,7 +153,7 @@ class Reconciler:
             context.store.set_state(job.id, "failed", attempt=job.attempt, cause=cause)
             return
         try:
-            name = context.launcher.submit(job.id, job.attempt)
+            name = context.launcher.submit(job.id, job.attempt, job.kind)
         except LaunchError as error:
             self._tell_once(job, "waiting", f"waits for Ray: {error}")
             return
@@ -120,6 +164,15 @@ class Reconciler:
         self._watched[job.id] = job.attempt
         if context.store.get_job(job.id).state not in ACTIVE:
             self._stop(name)
+
+    def _is_leaving(self, job: JobRecord) -> bool:
+        """Whether the driver of the attempt before still has its workers, or may have."""
+        if job.attempt == 1:
+            return False
+        name = submission_id(job.id, job.attempt - 1)
+        if self._context.launcher.status(name).status in ENDED:
+            return False
+        return time.time() - job.updated_at < _LEAVE_SECONDS or not self._stop(name)
 
     def _tell_once(self, job: JobRecord, kind: str, message: str) -> None:
         if (job.id, job.attempt) not in self._told:
@@ -134,12 +187,38 @@ class Reconciler:
         name = submission_id(job.id, job.attempt)
         self._watched[job.id] = job.attempt
         seen = self._context.launcher.status(name)
-        if seen.status == "unobservable":
-            log.warning("job %s cannot be observed: %s", job.id, seen.message)
-        elif seen.status in ENDED:
+        if seen.status in ENDED:
             self._close(job, seen)
-        elif self._is_overdue(job):
+            return
+        doubt = self._doubt(job, seen)
+        if doubt is not None:
+            self._lose_sight(job, doubt)
+        elif job.state == "reconciling" and job.held is not None:
+            self._context.store.set_state(job.id, job.held, attempt=job.attempt)
+        if seen.status != "unobservable" and self._is_overdue(job):
             self._enforce_cancel(job, name)
+
+    def _doubt(self, job: JobRecord, seen: Observation) -> str | None:
+        """Why it cannot be said that the job is at work; None where something vouches for it."""
+        if job.heartbeat_at is not None and time.time() - job.heartbeat_at < _FRESH_SECONDS:
+            return None
+        if seen.status == "unobservable":
+            return f"Ray does not answer: {seen.message.strip()}"
+        patience = self._context.settings.heartbeat_overdue_seconds
+        last = job.heartbeat_at or job.started_at
+        if last is not None and time.time() - last > patience:
+            return (
+                f"no sign of life from its driver for {time.time() - last:.0f} s, though Ray says "
+                f"that it is {seen.status}"
+            )
+        return None
+
+    def _lose_sight(self, job: JobRecord, doubt: str) -> None:
+        if is_legal(job.state, "reconciling"):
+            self._context.store.set_state(job.id, "reconciling", attempt=job.attempt, cause=doubt)
+        else:
+            # No driver has reported yet: waiting for one is still all there is to say.
+            log.warning("job %s: %s", job.id, doubt)
 
     def _close(self, job: JobRecord, seen: Observation) -> None:
         """The driver is gone; if it left no record of its own, write one."""
@@ -169,14 +248,17 @@ class Reconciler:
         self._context.store.set_state(job.id, state, attempt=job.attempt, cause=cause)
 
     def _is_overdue(self, job: JobRecord) -> bool:
-        asked, grace = job.cancel_requested_at, self._context.settings.cancel_grace_seconds
-        return asked is not None and time.time() - asked > grace
+        asked = job.cancel_requested_at
+        return asked is not None and time.time() - asked > self._grace(job)
+
+    def _grace(self, job: JobRecord) -> float:
+        given = job.cancel_grace_seconds
+        return self._context.settings.cancel_grace_seconds if given is None else given
 
     def _enforce_cancel(self, job: JobRecord, name: str) -> None:
         """The driver did not obey in time: stop its Ray job, then write the record for it."""
-        grace = self._context.settings.cancel_grace_seconds
         if self._stop(name):
-            cause = f"cancelled on request; its driver was stopped after {grace:g} s"
+            cause = f"cancelled on request; its driver was stopped after {self._grace(job):g} s"
             self._context.store.set_state(job.id, "cancelled", attempt=job.attempt, cause=cause)
 
     def _stop(self, name: str) -> bool:
@@ -202,16 +284,23 @@ class Reconciler:
             if active.get(job_id) == attempt:
                 continue
             name = submission_id(job_id, attempt)
-            job = self._context.store.get_job(job_id)
+            try:
+                job = self._context.store.get_job(job_id)
+            except JobNotFound:  # its time was up
+                del self._watched[job_id]
+                continue
             seen = self._context.launcher.status(name)
             if seen.status == "unobservable":
                 continue
-            if job.state == "cancelled" and seen.status not in ENDED:
-                # Cancelled between submission and start: the fence holds, now free its place.
+            before_start = job.state not in ACTIVE and job.started_at is None
+            if (job.state == "cancelled" or before_start) and seen.status not in ENDED:
+                # Taken out of the queue between submission and start: the fence holds, now free
+                # its place.
                 self._stop(name)
             if seen.status in ENDED:
                 del self._watched[job_id]
                 self.keep_log(job_id, attempt)
+                self._context.settings.retention.trim(self._context.store, job_id)
 
     def keep_log(self, job_id: str, attempt: int) -> None:
         """Append an attempt's log to ``driver.log``."""

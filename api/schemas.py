@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from algorithms.strict import Strict
-from api.actions import Action, actions_of
+from api.actions import actions_of
+from services.spec.evaluation_job import EvaluationJobSpec
 from services.spec.job import JobSpec
-from services.stores.lifecycle import JobState
+from services.stores.lifecycle import Action, JobState
 from services.stores.protocol import EventLevel, EventRecord, JobRecord
+
+LabelKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/-]{0,62}$")]
+LabelValue = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 ._:/@+-]{0,128}$")]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=16)]
+"""At most 16; keys of 63 characters (lower case), values of 128, both plain."""
 
 
 class CreateJob(Strict):
@@ -24,6 +30,8 @@ class CreateJob(Strict):
     ``{"stages": {"compression": {"steps": 3}}}``."""
     spec: dict[str, Any] | None = None
     """A job specification."""
+    labels: Labels = Field(default_factory=dict)
+    """What to file the job under; ``GET /v1/jobs?label[team]=reasoning`` finds it again."""
 
     @model_validator(mode="after")
     def _one_source(self) -> CreateJob:
@@ -34,7 +42,39 @@ class CreateJob(Strict):
         return self
 
 
-class ChangeStage(Strict):
+class EstimateJob(CreateJob):
+    """A job as it would be created, and what is known of its responses."""
+
+    mean_response_tokens: float | None = Field(default=None, gt=0, le=10**7)
+    """Mean length of a response over the whole run, where it has been measured."""
+
+
+class CreateEvaluation(Strict):
+    """An evaluation to be made."""
+
+    spec: dict[str, Any]
+    """``{"model": {"path": ...}, "benchmarks": [{"path": ...}]}`` and more; see the schema of an
+    evaluation's ``spec``."""
+    labels: Labels = Field(default_factory=dict)
+    """What to file the evaluation under."""
+
+
+class Wish(Strict):
+    """What goes with something that is asked of a job."""
+
+    reason: str | None = Field(default=None, max_length=1000)
+    """Why; it stands in the job's event log."""
+
+
+class CancelJob(Wish):
+    """How a job shall end."""
+
+    grace_seconds: float | None = Field(default=None, ge=0, le=86_400)
+    """How long its driver may take before it is stopped by force; unset leaves it to the control
+    plane."""
+
+
+class ChangeStage(Wish):
     """Where the job shall go on."""
 
     to: str = Field(min_length=1)
@@ -49,7 +89,8 @@ class JobSummary(Strict):
     preset: str | None
     state: JobState
     cause: str | None
-    """Why the job is in this state; set for failed, cancelled and interrupted."""
+    """Why the job is in this state; set for failed, cancelled, interrupted, paused and
+    reconciling."""
     attempt: int
     created_at: float
     updated_at: float
@@ -60,12 +101,16 @@ class JobSummary(Strict):
     progress: dict[str, Any] | None
     """Stage, cycle, step, total_steps (at most), stage_step, stage_steps, phase and eta_seconds."""
     ray_submission_id: str | None
+    tenant: str
+    labels: dict[str, str]
+    revision: int
+    """One more with each change of state, attempt or wish; the ETag carries it."""
     actions: list[Action]
-    """What can be asked of the job now, each by ``POST /v1/jobs/{id}/ACTION``."""
+    """What can be asked of the job now."""
 
     @classmethod
     def of(cls, record: JobRecord) -> JobSummary:
-        return cls(**_fields(cls, record))
+        return cls(**_fields(record, cls))
 
 
 class Job(JobSummary):
@@ -75,17 +120,28 @@ class Job(JobSummary):
 
     @classmethod
     def of(cls, record: JobRecord) -> Job:
-        return cls(**_fields(cls, record))
+        return cls(**_fields(record, cls))
 
 
-def _fields(view: type[JobSummary], record: JobRecord) -> dict[str, Any]:
-    """What a view shows of a job: its record, and what can be asked of it."""
-    own = view.model_fields.keys() - {"actions"}
-    return {**{name: getattr(record, name) for name in own}, "actions": actions_of(record)}
+class Evaluation(JobSummary):
+    """An evaluation with its resolved specification. Its ``progress`` has ``benchmark``,
+    ``questions_done``, ``questions_total``, ``responses_done``, the running ``accuracy`` of the
+    benchmark, ``tokens_per_second``, ``eta_seconds`` and ``phase``."""
+
+    spec: EvaluationJobSpec
+
+    @classmethod
+    def of(cls, record: JobRecord) -> Evaluation:
+        return cls(**_fields(record, cls))
+
+
+def _fields(record: JobRecord, model: type[JobSummary]) -> dict[str, Any]:
+    kept = {name: getattr(record, name) for name in model.model_fields if name != "actions"}
+    return {**kept, "actions": actions_of(record)}
 
 
 class JobPage(Strict):
-    """Jobs, newest first."""
+    """Jobs or evaluations, newest first."""
 
     data: list[JobSummary]
     has_more: bool
@@ -104,6 +160,10 @@ class Event(Strict):
     level: EventLevel
     attempt: int | None
     data: dict[str, Any]
+    author: str | None
+    """Who asked for it; null is Laconic itself."""
+    reason: str | None
+    """Why, in the words of the author."""
 
     @classmethod
     def of(cls, record: EventRecord) -> Event:
@@ -156,8 +216,8 @@ class ProblemDetail(Strict):
     detail: str
 
 
-class ProblemBody(Strict):
-    """RFC 9457. A 409 also has ``state`` and ``allowed``."""
+class ProblemBody(BaseModel):
+    """RFC 9457. Some problems say more: a 409 ``state`` and ``allowed``, a 403 ``scope``."""
 
     type: str
     title: str

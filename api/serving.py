@@ -4,12 +4,14 @@ given. What ``laconic serve`` and ``laconic demo`` run."""
 from __future__ import annotations
 
 import fcntl
+import ipaddress
 import logging
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import IO, Final
 
 import uvicorn
@@ -17,10 +19,15 @@ import uvicorn
 from api.app import create_app
 from api.cluster import LocalCluster
 from api.dependencies import Context
+from api.http_protocol import server_config
 from api.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
+from services.benchmarks.load import VARIABLE, data_folder
+from services.control.stores import open_control
 from services.home import Home
 from services.stores.lifecycle import ACTIVE
+from services.stores.open import locate
 from services.stores.protocol import IllegalTransition, StaleAttempt
+from services.stores.redis_address import RedisAddress
 
 log = logging.getLogger("laconic.serving")
 
@@ -60,12 +67,24 @@ class ControlPlane:
         """Whether Ray was started here and ends here."""
         return self._cluster is not None
 
+    @property
+    def key(self) -> str:
+        """What clients in this process send; others need an API key where there are any."""
+        assert self._context is not None
+        return self._context.authenticator.own_token
+
     def __enter__(self) -> ControlPlane:
         self._home.create()
-        self._lock = lock_home(self._home)
+        refuse_open_door(self._home, self._host)
+        has_ray = bool(os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_API_SERVER_ADDRESS"))
+        # Several control planes work side by side where they share both a store and Ray.
+        if not (has_ray and isinstance(locate(None, self._home), RedisAddress)):
+            self._lock = lock_home(self._home)
+        if folder := data_folder():
+            os.environ[VARIABLE] = str(folder.absolute())  # drivers run in another folder
         listener = self._listen()
         try:
-            if not (os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_API_SERVER_ADDRESS")):
+            if not has_ray:
                 self._cluster = LocalCluster()
                 self._cluster.start()
             self._serve(listener)
@@ -160,11 +179,13 @@ class ControlPlane:
 
     def _serve(self, listener: socket.socket) -> None:
         dashboard = self._cluster.dashboard if self._cluster else None
-        settings = Settings.from_environment(self._home, dashboard)
+        settings = replace(
+            Settings.from_environment(self._home, dashboard), alone=self._lock is not None
+        )
         app = create_app(settings)
         self._context = app.state.context
-        config = uvicorn.Config(
-            app, log_level="warning", timeout_graceful_shutdown=3, access_log=False
+        config = server_config(
+            app, settings.limits, log_level="warning", timeout_graceful_shutdown=3
         )
         self._server = server = uvicorn.Server(config)
         # Not the main thread: signals stay with the caller, who decides how to end.
@@ -198,6 +219,38 @@ class ControlPlane:
             context.store.set_state(job_id, "interrupted", attempt=job.attempt, cause=cause)
         except (IllegalTransition, StaleAttempt) as error:
             log.info("%s", error)
+
+
+def refuse_open_door(home: Home, host: str) -> None:
+    """Refuse to listen where others can connect unless they need a key, and cannot have a job read
+    whatever this process can.
+
+    Raises:
+        ServingError: with what to do.
+    """
+    if is_loopback(host):
+        return
+    keys = open_control(home.control_database).keys.all()
+    if not any(key.status(time.time()) == "active" for key in keys):
+        raise ServingError(
+            f"{host} can be reached from other machines, and there is no API key yet; make one "
+            "with: laconic keys create NAME --scope admin"
+        )
+    if Settings.from_environment(home).roots is None:
+        raise ServingError(
+            f"{host} can be reached from other machines; set LACONIC_ROOTS to the folders that "
+            "jobs may read models and data from (empty: only what ships with Laconic)"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def lock_home(home: Home) -> IO[str]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
+from api.limits import Limits
+from services.control.webhook_target import Network, networks
 from services.home import Home
+from services.stores.retention import Retention
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8420
@@ -28,12 +32,30 @@ class Settings:
     cancel_grace_seconds: float = 120.0
     """How long a driver may take to end itself after a cancel before its Ray job is stopped
     (``LACONIC_CANCEL_GRACE_SECONDS``)."""
+    heartbeat_overdue_seconds: float = 120.0
+    """A job whose driver was silent for this long is ``reconciling``, whatever Ray says of it
+    (``LACONIC_HEARTBEAT_OVERDUE_SECONDS``)."""
+    retention: Retention = field(default_factory=Retention)
+    """How much the store keeps (``LACONIC_KEEP_EVENTS``, ``LACONIC_KEEP_STEPS``,
+    ``LACONIC_KEEP_ENDED_DAYS``)."""
     poll_seconds: float = 0.5
     """Time between two looks of an event stream at the store."""
     stream_heartbeat_seconds: float = 15.0
     """A comment is sent on an event stream that was silent for this long."""
     metrics_retention_seconds: float = 600.0
     """How long ``/metrics`` still shows the series of a job that has ended."""
+    alone: bool = True
+    """Whether no other control plane serves the home folder."""
+    limits: Limits = field(default_factory=Limits)
+    roots: tuple[Path, ...] | None = None
+    """Folders that models and data sets may lie in (``LACONIC_ROOTS``, separated as ``PATH`` is).
+    None is the whole machine, which is refused when others than this machine can connect."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """Names besides localhost that a control plane without keys answers as
+    (``LACONIC_ALLOWED_HOSTS``, separated by commas)."""
+    webhook_networks: tuple[Network, ...] = ()
+    """Networks that webhooks may point into although they are not public
+    (``LACONIC_WEBHOOK_NETWORKS``, separated by commas)."""
 
     @classmethod
     def from_environment(
@@ -55,7 +77,37 @@ class Settings:
             cancel_grace_seconds=_number(
                 "LACONIC_CANCEL_GRACE_SECONDS", cls.cancel_grace_seconds, 0
             ),
+            limits=Limits.from_environment(),
+            roots=_roots(),
+            allowed_hosts=frozenset(_names("LACONIC_ALLOWED_HOSTS")),
+            webhook_networks=_networks(),
+            heartbeat_overdue_seconds=_number(
+                "LACONIC_HEARTBEAT_OVERDUE_SECONDS", cls.heartbeat_overdue_seconds, 10
+            ),
+            retention=Retention.from_environment(),
         )
+
+
+def _names(variable: str) -> list[str]:
+    return [n.strip() for n in os.environ.get(variable, "").split(",") if n.strip()]
+
+
+def _roots() -> tuple[Path, ...] | None:
+    text = os.environ.get("LACONIC_ROOTS")
+    if text is None:
+        return None
+    roots = [Path(part).expanduser() for part in text.split(os.pathsep) if part]
+    for root in roots:
+        if not root.is_absolute() or not root.is_dir():
+            raise ValueError(f"LACONIC_ROOTS: {root} is not the absolute path of a folder")
+    return tuple(roots)
+
+
+def _networks() -> tuple[Network, ...]:
+    try:
+        return networks(os.environ.get("LACONIC_WEBHOOK_NETWORKS", ""))
+    except ValueError as error:
+        raise ValueError(f"LACONIC_WEBHOOK_NETWORKS: {error}") from error
 
 
 def _number(variable: str, default: float, least: float) -> float:

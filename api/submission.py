@@ -6,31 +6,65 @@ from pathlib import Path
 
 from api.dependencies import Context
 from api.schemas import CreateJob
-from services.builtin import PREFIX
+from api.usage import refuse_over_quota
+from services.builtin import is_name
+from services.control.principal import Principal
 from services.presets.registry import resolve
 from services.spec.job import JobSpec
+from services.spec.locations import location_problems
 from services.spec.problems import SpecError, parse_spec
 from services.spec.validation import find_problems
 from services.stores.protocol import JobRecord
 
 
-def submit(context: Context, body: CreateJob) -> JobRecord:
+def submit(context: Context, caller: Principal, body: CreateJob, job_id: str | None) -> JobRecord:
     """Check a job through and through, then create it.
+
+    Args:
+        context: of the control plane.
+        caller: whom the job will belong to.
+        body: what was asked for.
+        job_id: the id it must get; None for a new one.
 
     Raises:
         UnknownPreset: no preset has the name.
         SpecError: with everything that is wrong; nothing was created.
+        ApiProblem: 403, the tenant has as much as it may have.
+    """
+    spec = checked_spec(context, caller, body)
+    # Counted and created in one go: two requests must not both find the last place free.
+    with context.creating:
+        refuse_over_quota(context, caller.tenant, spec)
+        record = context.store.create_job(
+            spec,
+            body.preset,
+            job_id=job_id,
+            tenant=caller.tenant,
+            labels=body.labels,
+            author=caller.actor,
+        )
+    context.wake.set()
+    return record
+
+
+def checked_spec(context: Context, caller: Principal, body: CreateJob) -> JobSpec:
+    """The specification a body resolves to, with absolute paths, after every check but the quota.
+
+    Raises:
+        UnknownPreset: no preset has the name.
+        SpecError: with everything that is wrong.
     """
     if body.preset is not None:
         spec = resolve(body.preset, body.overrides)
     else:
         spec = parse_spec(body.spec)
     spec = with_absolute_paths(spec)
+    # First where it may look at all: what lies elsewhere must not be probed.
+    if problems := location_problems(spec, roots_of(context, caller)):
+        raise SpecError(problems)
     if problems := find_problems(spec, context.launcher.cluster_size()):
         raise SpecError(problems)
-    record = context.store.create_job(spec, body.preset)
-    context.wake.set()
-    return record
+    return spec
 
 
 def with_absolute_paths(spec: JobSpec) -> JobSpec:
@@ -46,4 +80,10 @@ def with_absolute_paths(spec: JobSpec) -> JobSpec:
 
 
 def _absolute(path: str) -> str:
-    return path if path.startswith(PREFIX) else str(Path(path).expanduser().absolute())
+    return path if is_name(path) else str(Path(path).expanduser().absolute())
+
+
+def roots_of(context: Context, caller: Principal) -> tuple[Path, ...] | None:
+    """Folders a tenant's jobs may read from; None is the whole machine."""
+    roots = context.settings.roots
+    return None if roots is None else (*roots, context.settings.home.promoted(caller.tenant))

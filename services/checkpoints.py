@@ -14,6 +14,8 @@ from typing import Any
 _MANIFEST = "manifest.json"
 _REPLACED = ".replaced-"
 _WRITING = ".writing-"
+_PINS = ".pins"
+"""Folder with an empty file for each pinned step: pinning and pruning need no lock."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,22 @@ class Checkpoint:
     def model(self) -> Path:
         """Hugging Face folder of the policy."""
         return self.folder / "model"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a checkpoint holds, as its manifest says."""
+
+    folder: Path
+    step: int
+    created_at: float
+    """Unix seconds."""
+    sha256: dict[str, str]
+    """Digest of each file, by its path within the folder."""
+    sizes: dict[str, int]
+    """Bytes, likewise."""
+    state: dict[str, Any]
+    """What the driver saved."""
 
 
 class CheckpointStore:
@@ -107,14 +125,53 @@ class CheckpointStore:
             (self.root / name).rename(target)
 
     def prune(self, keep: int, steps: Collection[int] = ()) -> list[str]:
-        """Remove all but the newest ``keep`` checkpoints and those of ``steps``; return the names
-        of those removed."""
-        wanted = {self._folder(step) for step in steps}
+        """Remove all but the newest ``keep`` checkpoints, those of ``steps`` and those that are
+        pinned; return the names of those removed."""
+        wanted = {self._folder(step) for step in {*steps, *self.pinned()}}
         older = sorted(self.root.glob("step-*"), reverse=True)[keep:]
         stale = [folder for folder in older if folder not in wanted]
         for folder in stale:
             shutil.rmtree(folder)
         return [f.name for f in stale]
+
+    # -- what people do with them -------------------------------------------------------------
+
+    def steps(self) -> list[int]:
+        """Steps there is a checkpoint of, the newest first."""
+        return sorted(int(f.name.removeprefix("step-")) for f in self.root.glob("step-*"))[::-1]
+
+    def manifest(self, step: int) -> Manifest | None:
+        """What a checkpoint holds; None where there is none, or its manifest cannot be read. The
+        files are not read."""
+        folder = self._folder(step)
+        try:
+            content = json.loads((folder / _MANIFEST).read_text())
+            sizes = {name: (folder / name).stat().st_size for name in content["sha256"]}
+            state = json.loads((folder / "driver.json").read_text())
+            created = (folder / _MANIFEST).stat().st_mtime
+        except (OSError, ValueError, KeyError):
+            return None
+        return Manifest(folder, step, created, content["sha256"], sizes, state)
+
+    def pinned(self) -> frozenset[int]:
+        """Steps whose checkpoints stay until they are let go."""
+        return frozenset(int(f.name) for f in self.root.glob(f"{_PINS}/*") if f.name.isdigit())
+
+    def pin(self, step: int) -> None:
+        """Keep a checkpoint, whatever newer ones there are."""
+        (self.root / _PINS).mkdir(exist_ok=True)
+        (self.root / _PINS / str(step)).touch()
+
+    def unpin(self, step: int) -> None:
+        """Let go of a checkpoint; the next one that is written may take it away."""
+        (self.root / _PINS / str(step)).unlink(missing_ok=True)
+
+    def remove(self, step: int) -> None:
+        """Take a checkpoint away; nobody sees half of it."""
+        aside = self.root / f"{_WRITING}gone-{step:06d}"
+        shutil.rmtree(aside, ignore_errors=True)
+        self._folder(step).rename(aside)
+        shutil.rmtree(aside)
 
     def _folder(self, step: int) -> Path:
         return self.root / f"step-{step:06d}"

@@ -38,9 +38,29 @@ class Home:
         return self.root / "jobs.db"
 
     @property
+    def control_database(self) -> Path:
+        """Keys, idempotency, audit log and webhooks."""
+        return self.root / "control.db"
+
+    @property
+    def secret(self) -> Path:
+        """What keys are hashed and cursors signed with."""
+        return self.root / "control-plane.key"
+
+    @property
+    def store(self) -> Path:
+        """The URL of the job store, where that is not :attr:`database`: for the drivers of this
+        machine, and nobody else's eyes."""
+        return self.root / "store.url"
+
+    @property
     def lock(self) -> Path:
         """Held by the control plane that serves this folder."""
         return self.root / "control-plane.lock"
+
+    def promoted(self, tenant: str) -> Path:
+        """The models a tenant has given a name."""
+        return self.root / "promoted" / tenant
 
     def job(self, job_id: str) -> JobFolder:
         return JobFolder(self.root / "jobs" / job_id)
@@ -66,6 +86,11 @@ class JobFolder:
         return self.evaluations / f"{label}.json"
 
     @property
+    def result(self) -> Path:
+        """What an evaluation of its own leaves (``services/evaluation/result_folder.py``)."""
+        return self.root / "result"
+
+    @property
     def models(self) -> Path:
         return self.root / "models"
 
@@ -81,6 +106,11 @@ class JobFolder:
     def ray_train(self) -> Path:
         """Where Ray Train keeps its own records of the learner group."""
         return self.root / "ray_train"
+
+    @property
+    def logs(self) -> Path:
+        """One file for each worker (:mod:`services.role_log`)."""
+        return self.root / "logs"
 
     @property
     def driver_log(self) -> Path:

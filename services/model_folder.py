@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ class ModelFacts:
 
     context: int | None
     """``max_position_embeddings``; None where the configuration does not say."""
+    parameters: int = 0
+    """Numbers in the weight files; a tied head counts once."""
+    layers: int = 0
+    hidden: int = 0
+    vocabulary: int = 0
+    """Of the configuration, 0 where it does not say."""
 
 
 class ModelError(ValueError):
@@ -36,10 +43,36 @@ def inspect_model(folder: Path) -> ModelFacts:
             "tokenizer.json, model.safetensors)"
         )
     config = _read_config(folder)
+    _refuse_code(folder)
     _check_tokenizer(folder)
-    _check_weights(folder)
-    context = config.get("max_position_embeddings")
-    return ModelFacts(context if isinstance(context, int) else None)
+    parameters = _check_weights(folder)
+
+    def number(field: str) -> int:
+        value = config.get(field)
+        return value if isinstance(value, int) else 0
+
+    return ModelFacts(
+        context=number("max_position_embeddings") or None,
+        parameters=parameters,
+        layers=number("num_hidden_layers"),
+        hidden=number("hidden_size"),
+        vocabulary=number("vocab_size"),
+    )
+
+
+def _refuse_code(folder: Path) -> None:
+    """A configuration with ``auto_map`` asks its reader to run code that lies beside it."""
+    for name in ("config.json", "tokenizer_config.json", "generation_config.json"):
+        try:
+            content = json.loads((folder / name).read_bytes())
+        except (OSError, ValueError):
+            continue
+        if isinstance(content, dict) and "auto_map" in content:
+            raise ModelError(
+                f"{folder / name} has auto_map: the model brings code of its own, which is never "
+                "run; use a model of an architecture that transformers and vLLM have, saved "
+                "without auto_map"
+            )
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -83,7 +116,8 @@ def _has_chat_template(folder: Path) -> bool:
     return isinstance(config, dict) and bool(config.get("chat_template"))
 
 
-def _check_weights(folder: Path) -> None:
+def _check_weights(folder: Path) -> int:
+    """Return how many numbers the weight files hold."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:
@@ -106,12 +140,12 @@ def _check_weights(folder: Path) -> None:
             f"{folder} has {found}no safetensors weights; convert with "
             "model.save_pretrained(folder, safe_serialization=True)"
         )
-    for file in files:
-        _check_safetensors(file)
+    return sum(_check_safetensors(file) for file in files)
 
 
-def _check_safetensors(file: Path) -> None:
-    """Read the header and compare it with the size: catches pointer files and cut downloads."""
+def _check_safetensors(file: Path) -> int:
+    """Read the header and compare it with the size: catches pointer files and cut downloads. Return
+    how many numbers the file holds."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
@@ -119,8 +153,9 @@ def _check_safetensors(file: Path) -> None:
             raise ModelError(f"{file} is not a safetensors file; fetch or save the weights again")
         try:
             header = json.loads(stream.read(length))
-            ends = [t["data_offsets"][1] for n, t in header.items() if n != "__metadata__"]
-            end = 8 + length + max(ends, default=0)
+            tensors = [t for n, t in header.items() if n != "__metadata__"]
+            end = 8 + length + max((t["data_offsets"][1] for t in tensors), default=0)
+            numbers = int(sum(math.prod(t["shape"]) for t in tensors))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"the header of {file} cannot be read; fetch or save the weights again"
@@ -129,3 +164,4 @@ def _check_safetensors(file: Path) -> None:
         raise ModelError(
             f"{file} has {size} bytes where its header says {end}; fetch the weights again"
         )
+    return numbers

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import HTMLResponse
 
-from api.dependencies import Context, Ctx
+from api.dependencies import Context, Ctx, VisibleJob
+from api.operation import Operation, needs
 from api.page.headers import REPORT
 from api.problems import ApiProblem
 from services.stores.lifecycle import ACTIVE
@@ -16,7 +17,7 @@ from services.stores.lifecycle import ACTIVE
 if TYPE_CHECKING:
     from services.reports.collect import ReportData
 
-router = APIRouter(prefix="/v1/jobs", tags=["report"])
+router = APIRouter(prefix="/v1/jobs", tags=["report"], route_class=Operation)
 
 _DRAWING = threading.Lock()
 """The plotting library keeps settings that all threads share: one report is drawn at a time."""
@@ -26,27 +27,27 @@ _DRAWING = threading.Lock()
     "/{job_id}/report",
     operation_id="getReport",
     response_model=dict[str, Any],
+    openapi_extra=needs("jobs:read"),
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
 )
 def report(
-    job_id: str, context: Ctx, accept: Annotated[str, Header()] = "*/*"
+    job: VisibleJob, context: Ctx, accept: Annotated[str, Header()] = "*/*"
 ) -> Response | dict[str, Any]:
     """The figures of a job that has ended; 404 until then. With ``Accept: text/html``, as a browser
     asks, the page that shows them."""
-    record = context.store.get_job(job_id)
-    if record.state in ACTIVE:
-        detail = f"job {job_id} is {record.state}; its report is there when it has ended"
+    if job.state in ACTIVE:
+        detail = f"job {job.id} is {job.state}; its report is there when it has ended"
         raise ApiProblem(404, "report_not_ready", detail)
     # Loaded where it is needed: the plotting library behind it takes seconds.
     from services.reports.collect import ReportError, collect
     from services.reports.write import report_content
 
     try:
-        data = collect(context.store, context.settings.home.job(job_id), job_id)
+        data = collect(context.store, context.settings.home.job(job.id), job.id)
     except ReportError as error:
         raise ApiProblem(404, "report_not_ready", str(error)) from error
     if not data.evaluations and not data.steps:
-        detail = f"job {job_id} {record.state} before its first step: there is nothing to report"
+        detail = f"job {job.id} {job.state} before its first step: there is nothing to report"
         raise ApiProblem(404, "report_not_ready", detail)
     if "text/html" in accept:
         return HTMLResponse(_page(context, data), headers=REPORT)

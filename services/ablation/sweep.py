@@ -63,14 +63,19 @@ def in_flight(
     """Return the runs to have submitted while the one at ``position`` is waited for.
 
     Args:
-        runs: in order.
+        runs: those that are missing, in order.
         position: from 0.
         parallel: runs at the same time, the one waited for among them.
         tokens: generated tokens of the runs that have ended; a run whose budget is not among them
             yet is left out.
     """
     ahead = runs[position : position + parallel]
-    return [r for r in ahead if not r.arm.budgeted or (REFERENCE, r.seed) in tokens]
+    return [r for r in ahead if budget_known(r, tokens)]
+
+
+def budget_known(run: Run, tokens: Mapping[tuple[str, int], int]) -> bool:
+    """Whether a run has no budget, or the run it takes it from has ended."""
+    return not run.arm.budgeted or (REFERENCE, run.seed) in tokens
 
 
 def specification(run: Run, tokens: Mapping[tuple[str, int], int]) -> JobSpec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from services.analysis.vocabulary import vocabulary_of
 from services.builtin import resolve_path
 from services.home import Home, JobFolder
 from services.reports.collect import BASE, ReportData, ReportError, collect, read_evaluations
-from services.stores.sqlite import SqliteJobStore
+from services.stores.open import NoStore, open_store
 
 _DPI: Final = 160
 
@@ -52,9 +53,11 @@ def write_analysis(
             or ``out`` cannot be written.
     """
     place = Home.resolve(home_root)
-    if not place.database.exists():
-        raise ReportError(f"there is no job store at {place.database}; is LACONIC_HOME right?")
-    data = collect(SqliteJobStore(place.database), place.job(job_id), job_id)
+    try:
+        with closing(open_store(None, place, create=False)) as store:
+            data = collect(store, place.job(job_id), job_id)
+    except NoStore as error:
+        raise ReportError(str(error)) from error
     analysis = analyse_job(data, place.job(job_id))
     if exact_tokens:
         exact = _exact(data, place.job(job_id), exact_tokens)

@@ -89,9 +89,10 @@ def collect(store: JobStore, folder: JobFolder, job_id: str) -> ReportData:
         ReportError: an evaluation file cannot be read.
     """
     record = store.get_job(job_id)
+    spec = record.training
     steps = _all_steps(store, job_id)
     events = _all_events(store, job_id)
-    raw = read_evaluations(folder, [BASE, *(o.label for o in record.spec.schedule)])
+    raw = read_evaluations(folder, [BASE, *(o.label for o in spec.schedule)])
     base = raw.get(BASE)
     after = [e for label, e in raw.items() if label != BASE]
     return ReportData(
@@ -99,13 +100,13 @@ def collect(store: JobStore, folder: JobFolder, job_id: str) -> ReportData:
         machine=_machine(events),
         evaluations={label: compare(e, base) for label, e in raw.items()},
         steps=steps,
-        stages=_stage_spans(record.spec, steps, raw.keys()),
+        stages=_stage_spans(spec, steps, raw.keys()),
         wall_seconds=_wall_seconds(
             steps, [*raw.values(), *_midway(events)], events, _running_seconds(events, record)
         ),
         samples=steps[-1].get("samples") if steps else None,
         peak_memory_bytes=_peak_memory([*steps, *(e.data for e in events)]),
-        spec=record.spec,
+        spec=spec,
         examples=choose_examples(base, after[-1]) if base and after else (),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from services.reports.collect import ReportData, ReportError, collect
 from services.reports.findings import findings, headline
 from services.reports.plots import headline_figure
 from services.reports.render import figures, render_html
-from services.stores.sqlite import SqliteJobStore
+from services.stores.open import NoStore, open_store
 
 __all__ = ["ReportError", "write_report"]
 
@@ -38,9 +39,11 @@ def write_report(home: Path, job_id: str, out: Path) -> Path:
             written.
     """
     place = Home.resolve(home)
-    if not place.database.exists():
-        raise ReportError(f"there is no job store at {place.database}; is LACONIC_HOME right?")
-    data = collect(SqliteJobStore(place.database), place.job(job_id), job_id)
+    try:
+        with closing(open_store(None, place, create=False)) as store:
+            data = collect(store, place.job(job_id), job_id)
+    except NoStore as e:
+        raise ReportError(str(e)) from e
     try:
         return write_files(data, out, analyse_job(data, place.job(job_id)).sections)
     except OSError as e:

@@ -10,6 +10,7 @@ import numpy as np
 
 from algorithms.trajectory import FinishReason, TrajectoryGroup, think_length
 from services import weights
+from services.evaluation.thinkless_tokens import thinkless_tokens
 from services.numerics import make_reproducible
 from services.rollout.request import Decoding, RolloutRequest
 from services.spec.job import GeneratorSpec
@@ -82,6 +83,14 @@ class RolloutEngine:
             self._group(r, ids, out.outputs, decoding)
             for r, ids, out in zip(requests, prompts, outputs, strict=True)
         ]
+
+    def thinkless_tokens(self, conversations: Sequence[tuple[str, str]]) -> list[int]:
+        """Return the tokens of each ``(prompt, response)`` as Thinkless counts them.
+
+        Raises:
+            TemplateError: the chat template does not show an assistant's message exactly once.
+        """
+        return thinkless_tokens(self._tokenizer, conversations)
 
     def load_weights(self, version: int, bundle: weights.Bundle, expected: str) -> str:
         """Take a published policy; return the checksum of the bytes received.

@@ -32,13 +32,24 @@ class ModelSpec(Strict):
 
 
 class DataSpec(Strict):
-    """Questions with known answers, as JSONL."""
+    """Questions with known answers, as JSONL, a JSON list or parquet."""
 
     path: str = Field(min_length=1)
-    """JSONL file; ``builtin:tiny-train`` and ``builtin:tiny-heldout`` ship with Laconic."""
+    """File; ``builtin:tiny-train`` and ``builtin:tiny-heldout`` ship with Laconic,
+    ``benchmark:NAME`` is a set of docs/benchmarks.md (``benchmark:deepscaler``), which has columns
+    of its own."""
     question_field: str = "question"
+    """Column of the question. In every name of a column ``a.b`` is the field ``b`` of the object
+    in column ``a``."""
     answer_field: str = "answer"
     """A string, a number, or a list of accepted answers."""
+    id_field: str | None = Field(default=None, min_length=1)
+    """Column of the ids; unset takes ``id`` where a row has one, else file and line."""
+    tolerance_field: str | None = Field(default=None, min_length=1)
+    """Column of how far a number may lie from the accepted answer: a number, or
+    ``{"absolute": ..., "relative": ...}``; unset takes ``tolerance`` where a row has one."""
+    allow_other_content: bool = False
+    """Take a benchmark whose questions are not the pinned ones; the job then says so."""
     prompt_suffix: str = "\nPlease reason step by step, and put your final answer within \\boxed{}."
     """Appended to every question before the chat template is applied."""
 
@@ -135,9 +146,11 @@ class EvaluationSpec(Strict):
     """Held-out evaluation of the base model, after each stage, and within stages on request."""
 
     path: str = Field(min_length=1)
-    """JSONL with the same fields as the training data."""
+    """File with the same columns as the training data, or a name (``benchmark:math500``)."""
+    allow_other_content: bool = False
+    """Take a benchmark whose questions are not the pinned ones; the job then says so."""
     questions: int = Field(default=256, ge=1)
-    """Questions taken from the head of the file."""
+    """Questions taken from the head of the file; of a benchmark a fixed sample."""
     samples: int = Field(default=1, ge=1)
     """Responses per question."""
     temperature: float = Field(default=0.6, ge=0, le=2)
@@ -178,7 +191,7 @@ class JobSpec(Strict):
     name: str = Field(default="job", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
     model: ModelSpec
     data: DataSpec
-    stages: tuple[Stage, ...] = Field(min_length=1)
+    stages: tuple[Stage, ...] = Field(min_length=1, max_length=100)
     cycles: Cycles | None = None
     """Repeats the list of stages; unset runs it once, as the paper does."""
     evaluation: EvaluationSpec | None = None

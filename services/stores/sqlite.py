@@ -7,52 +7,36 @@ by another process. Each thread has its own connection.
 from __future__ import annotations
 
 import json
-import math
-import os
-import secrets
-import sqlite3
-import string
-import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from services.spec.job import JobSpec
-from services.stores.lifecycle import ACTIVE, RESUMABLE, STATES, JobState, allowed, is_legal
-from services.stores.protocol import (
-    Command,
+from services.spec.kind import JobKind, Spec, kind_of
+from services.stores import sqlite_moves, sqlite_upkeep
+from services.stores.encoding import creation_message, cursor_of, position_of, to_json
+from services.stores.identity import new_job_id
+from services.stores.lifecycle import (
     CommandKind,
+    JobState,
+)
+from services.stores.listing import EVERY_JOB, JobFilter
+from services.stores.protocol import (
+    DEFAULT_TENANT,
+    Command,
     EventLevel,
     EventRecord,
-    IllegalTransition,
-    JobNotFound,
     JobRecord,
-    StaleAttempt,
 )
-from services.stores.sqlite_schema import connect, prepare
-
-_ALPHABET = string.ascii_lowercase + string.digits
-
-
-def _new_id() -> str:
-    return "job-" + "".join(secrets.choice(_ALPHABET) for _ in range(10))
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: null stands for what could not be measured."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(k): _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return value
-
-
-def _json(value: Mapping[str, Any] | None) -> str:
-    return json.dumps(_finite(value or {}), allow_nan=False, separators=(",", ":"))
+from services.stores.sqlite_connections import Connections
+from services.stores.sqlite_listing import page as page_of
+from services.stores.sqlite_rows import (
+    add_event,
+    command_record,
+    event_record,
+    job_record,
+    job_row,
+)
 
 
 class SqliteJobStore:
@@ -63,99 +47,114 @@ class SqliteJobStore:
 
         Raises:
             UnknownLayout: a newer version of Laconic wrote it.
-            sqlite3.Error: the file cannot be opened or is no database.
+            StoreUnavailable: the file cannot be opened or is no database.
         """
-        self._path = Path(path)
-        prepare(self._path)
-        self._local = threading.local()
+        self._connections = Connections(Path(path))
+        self._read, self._write = self._connections.read, self._connections.write
 
     # -- jobs ---------------------------------------------------------------------------------
 
-    def create_job(self, spec: JobSpec, preset: str | None) -> JobRecord:
-        now, job_id = time.time(), _new_id()
+    def create_job(
+        self,
+        spec: Spec,
+        preset: str | None,
+        *,
+        job_id: str | None = None,
+        tenant: str = DEFAULT_TENANT,
+        labels: Mapping[str, str] | None = None,
+        author: str | None = None,
+    ) -> JobRecord:
+        job_id = job_id or new_job_id(kind_of(spec))
         with self._write() as db:
-            db.execute(
-                "INSERT INTO jobs (id, name, spec, preset, state, attempt, created_at, updated_at)"
-                " VALUES (?, ?, ?, ?, 'queued', 1, ?, ?)",
-                (job_id, spec.name, spec.model_dump_json(), preset, now, now),
+            if known := db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone():
+                return job_record(known)
+            last = db.execute("SELECT created_at FROM jobs ORDER BY seq DESC LIMIT 1").fetchone()
+            # A clock that was set back does not put a job before an older one.
+            now = max(time.time(), last[0] if last else 0)
+            position = db.execute(
+                "INSERT INTO jobs (id, kind, name, spec, preset, state, attempt, created_at,"
+                " updated_at, tenant, labels) VALUES (?, ?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?)",
+                (
+                    *(job_id, kind_of(spec), spec.name, spec.model_dump_json(), preset),
+                    *(now, now, tenant, to_json(labels)),
+                ),
+            ).lastrowid
+            db.executemany(
+                "INSERT INTO job_labels (key, value, seq) VALUES (?, ?, ?)",
+                [(key, value, position) for key, value in (labels or {}).items()],
             )
-            origin = f" from preset {preset}" if preset else ""
-            _add_event(db, job_id, "created", f"job {spec.name!r} created{origin}", attempt=1)
-            return _record(_row(db, job_id))
+            text = creation_message(spec, preset)
+            add_event(db, job_id, "created", text, attempt=1, author=author)
+            return job_record(job_row(db, job_id))
 
     def get_job(self, job_id: str) -> JobRecord:
-        return _record(_row(self._connection(), job_id))
+        with self._read() as db:
+            return job_record(job_row(db, job_id))
 
     def list_jobs(
         self,
         limit: int = 50,
         after: str | None = None,
         states: Collection[JobState] | None = None,
+        where: JobFilter = EVERY_JOB,
     ) -> tuple[list[JobRecord], str | None]:
-        db = self._connection()
-        before = _row(db, after)["seq"] if after is not None else 2**62
-        wanted = tuple(STATES if states is None else states)
-        marks = ",".join("?" * len(wanted))
-        rows = db.execute(
-            f"SELECT * FROM jobs WHERE seq < ? AND state IN ({marks}) ORDER BY seq DESC LIMIT ?",
-            (before, *wanted, limit + 1),
-        ).fetchall()
-        page = [_record(r) for r in rows[:limit]]
-        return page, (page[-1].id if page and len(rows) > limit else None)
+        before = 2**62 if after is None else position_of(after)
+        with self._read() as db:
+            rows = page_of(db, limit + 1, before, states, where)
+        page = rows[:limit]
+        cursor = cursor_of(page[-1]["seq"]) if page and len(rows) > limit else None
+        return [job_record(row) for row in page], cursor
 
-    def count_jobs(self) -> dict[JobState, int]:
-        rows = self._connection().execute("SELECT state, COUNT(*) FROM jobs GROUP BY state")
+    def count_jobs(
+        self, kind: JobKind | None = None, *, tenant: str | None = None
+    ) -> dict[JobState, int]:
+        with self._read() as db:
+            rows = db.execute(
+                "SELECT state, COUNT(*) FROM jobs"
+                " WHERE tenant = IFNULL(?, tenant) AND kind = IFNULL(?, kind) GROUP BY state",
+                (tenant, kind),
+            ).fetchall()
         return {row[0]: row[1] for row in rows}
 
-    def begin_attempt(self, job_id: str) -> JobRecord:
-        with self._write() as db:
-            row = _row(db, job_id)
-            if row["state"] not in RESUMABLE:
-                raise IllegalTransition(job_id, row["state"], "resume", allowed(row["state"]))
-            attempt = row["attempt"] + 1
-            db.execute(
-                "UPDATE jobs SET state = 'queued', cause = NULL, attempt = ?, updated_at = ?,"
-                " started_at = NULL, finished_at = NULL, heartbeat_at = NULL, progress = NULL,"
-                " ray_submission_id = NULL, cancel_requested_at = NULL WHERE id = ?",
-                (attempt, time.time(), job_id),
-            )
-            db.execute(
-                "DELETE FROM commands WHERE job_id = ? AND taken_by IS NULL AND kind != 'stage'",
-                (job_id,),
-            )
-            _add_state_event(db, job_id, row["state"], "queued", cause=None, attempt=attempt)
-            return _record(_row(db, job_id))
-
-    def set_state(
-        self, job_id: str, state: JobState, *, attempt: int | None, cause: str | None = None
+    def begin_attempt(
+        self,
+        job_id: str,
+        *,
+        expect: int | None = None,
+        author: str | None = None,
+        reason: str | None = None,
     ) -> JobRecord:
         with self._write() as db:
-            row = _row(db, job_id, attempt)
-            current: JobState = row["state"]
-            if state == current:
-                return _record(row)
-            if state == "queued" or not is_legal(current, state):
-                raise IllegalTransition(job_id, current, f"become {state}", allowed(current))
-            now = time.time()
-            left_queue = current == "queued" and state in ACTIVE
-            db.execute(
-                "UPDATE jobs SET state = ?, cause = ?, updated_at = ?, started_at = ?,"
-                " finished_at = ? WHERE id = ?",
-                (
-                    state,
-                    cause,
-                    now,
-                    now if left_queue else row["started_at"],
-                    None if state in ACTIVE else now,
-                    job_id,
-                ),
+            return sqlite_moves.begin_attempt(
+                db, job_id, expect=expect, author=author, reason=reason
             )
-            _add_state_event(db, job_id, current, state, cause=cause, attempt=row["attempt"])
-            return _record(_row(db, job_id))
+
+    def set_state(
+        self,
+        job_id: str,
+        state: JobState,
+        *,
+        attempt: int | None,
+        cause: str | None = None,
+        expect: int | None = None,
+        author: str | None = None,
+        reason: str | None = None,
+    ) -> JobRecord:
+        with self._write() as db:
+            return sqlite_moves.set_state(
+                db,
+                job_id,
+                state,
+                attempt=attempt,
+                cause=cause,
+                expect=expect,
+                author=author,
+                reason=reason,
+            )
 
     def set_ray_submission(self, job_id: str, attempt: int, submission_id: str) -> None:
         with self._write() as db:
-            _row(db, job_id, attempt)
+            job_row(db, job_id, attempt)
             db.execute(
                 "UPDATE jobs SET ray_submission_id = ?, updated_at = ? WHERE id = ?",
                 (submission_id, time.time(), job_id),
@@ -163,11 +162,11 @@ class SqliteJobStore:
 
     def heartbeat(self, job_id: str, attempt: int, progress: Mapping[str, Any]) -> None:
         with self._write() as db:
-            _row(db, job_id, attempt, alive=True)
+            job_row(db, job_id, attempt, alive=True)
             now = time.time()
             db.execute(
                 "UPDATE jobs SET heartbeat_at = ?, progress = ?, updated_at = ? WHERE id = ?",
-                (now, _json(progress), now, job_id),
+                (now, to_json(progress), now, job_id),
             )
 
     # -- events -------------------------------------------------------------------------------
@@ -181,30 +180,37 @@ class SqliteJobStore:
         level: EventLevel = "info",
         data: Mapping[str, Any] | None = None,
         attempt: int | None = None,
+        author: str | None = None,
+        reason: str | None = None,
     ) -> int:
         with self._write() as db:
-            _row(db, job_id, attempt)
-            return _add_event(db, job_id, type, message, level=level, data=data, attempt=attempt)
+            job_row(db, job_id, attempt)
+            return add_event(
+                db,
+                job_id,
+                type,
+                message,
+                level=level,
+                data=data,
+                attempt=attempt,
+                author=author,
+                reason=reason,
+            )
 
     def events(self, job_id: str, after: int = 0, limit: int = 100) -> list[EventRecord]:
-        db = self._connection()
-        _row(db, job_id)
-        rows = db.execute(
-            "SELECT * FROM events WHERE job_id = ? AND id > ? ORDER BY id LIMIT ?",
-            (job_id, after, limit),
-        ).fetchall()
-        return [
-            EventRecord(
-                id=r["id"],
-                time=r["time"],
-                type=r["type"],
-                message=r["message"],
-                level=r["level"],
-                attempt=r["attempt"],
-                data=json.loads(r["data"]),
-            )
-            for r in rows
-        ]
+        with self._read() as db:
+            job_row(db, job_id)
+            rows = db.execute(
+                "SELECT * FROM events WHERE job_id = ? AND id > ? ORDER BY id LIMIT ?",
+                (job_id, after, limit),
+            ).fetchall()
+        return [event_record(row) for row in rows]
+
+    def first_event(self, job_id: str) -> int:
+        with self._read() as db:
+            job_row(db, job_id)
+            found = db.execute("SELECT MIN(id) FROM events WHERE job_id = ?", (job_id,)).fetchone()
+        return int(found[0])
 
     # -- metrics ------------------------------------------------------------------------------
 
@@ -212,33 +218,33 @@ class SqliteJobStore:
         self, job_id: str, attempt: int, step: int, record: Mapping[str, Any]
     ) -> None:
         with self._write() as db:
-            _row(db, job_id, attempt, alive=True)
+            job_row(db, job_id, attempt, alive=True)
             db.execute(
                 "INSERT OR REPLACE INTO metrics (job_id, step, attempt, record)"
                 " VALUES (?, ?, ?, ?)",
-                (job_id, step, attempt, _json({**record, "step": step, "attempt": attempt})),
+                (job_id, step, attempt, to_json({**record, "step": step, "attempt": attempt})),
             )
 
     def metrics(self, job_id: str, after_step: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
-        db = self._connection()
-        _row(db, job_id)
-        rows = db.execute(
-            "SELECT record FROM metrics WHERE job_id = ? AND step > ? ORDER BY step LIMIT ?",
-            (job_id, after_step, limit),
-        ).fetchall()
-        return [json.loads(r["record"]) for r in rows]
+        with self._read() as db:
+            job_row(db, job_id)
+            rows = db.execute(
+                "SELECT record FROM metrics WHERE job_id = ? AND step > ? ORDER BY step LIMIT ?",
+                (job_id, after_step, limit),
+            ).fetchall()
+        return [json.loads(row["record"]) for row in rows]
 
     def latest_metrics(self, job_id: str) -> dict[str, Any] | None:
-        db = self._connection()
-        _row(db, job_id)
-        row = db.execute(
-            "SELECT record FROM metrics WHERE job_id = ? ORDER BY step DESC LIMIT 1", (job_id,)
-        ).fetchone()
+        with self._read() as db:
+            job_row(db, job_id)
+            row = db.execute(
+                "SELECT record FROM metrics WHERE job_id = ? ORDER BY step DESC LIMIT 1", (job_id,)
+            ).fetchone()
         return None if row is None else json.loads(row["record"])
 
     def truncate_metrics(self, job_id: str, attempt: int, after_step: int) -> int:
         with self._write() as db:
-            _row(db, job_id, attempt, alive=True)
+            job_row(db, job_id, attempt, alive=True)
             gone = db.execute(
                 "DELETE FROM metrics WHERE job_id = ? AND step > ?", (job_id, after_step)
             )
@@ -246,29 +252,24 @@ class SqliteJobStore:
 
     # -- commands -----------------------------------------------------------------------------
 
-    def send_command(self, job_id: str, kind: CommandKind, data: Mapping[str, Any]) -> int:
+    def send_command(
+        self,
+        job_id: str,
+        kind: CommandKind,
+        data: Mapping[str, Any],
+        *,
+        expect: int | None = None,
+        author: str | None = None,
+        reason: str | None = None,
+    ) -> int:
         with self._write() as db:
-            row = _row(db, job_id)
-            if row["state"] not in ACTIVE:
-                raise IllegalTransition(
-                    job_id, row["state"], f"take the command {kind}", allowed(row["state"])
-                )
-            command = db.execute(
-                "INSERT INTO commands (job_id, kind, data) VALUES (?, ?, ?)",
-                (job_id, kind, _json(data)),
-            ).lastrowid
-            assert command is not None
-            if kind == "cancel" and row["cancel_requested_at"] is None:
-                db.execute(
-                    "UPDATE jobs SET cancel_requested_at = ? WHERE id = ?", (time.time(), job_id)
-                )
-            text = f"{kind} requested" + (f": {data['to']}" if "to" in data else "")
-            _add_event(db, job_id, "command", text, data={"kind": kind, **data})
-            return command
+            return sqlite_moves.send_command(
+                db, job_id, kind, data, expect=expect, author=author, reason=reason
+            )
 
     def take_commands(self, job_id: str, attempt: int) -> list[Command]:
         with self._write() as db:
-            _row(db, job_id, attempt, alive=True)
+            job_row(db, job_id, attempt, alive=True)
             rows = db.execute(
                 "SELECT * FROM commands WHERE job_id = ? AND taken_by IS NULL ORDER BY id",
                 (job_id,),
@@ -277,95 +278,30 @@ class SqliteJobStore:
                 "UPDATE commands SET taken_by = ? WHERE job_id = ? AND taken_by IS NULL",
                 (attempt, job_id),
             )
-            return [Command(r["id"], r["kind"], json.loads(r["data"])) for r in rows]
+            return [command_record(row) for row in rows]
 
-    # -- connections --------------------------------------------------------------------------
+    # -- upkeep -------------------------------------------------------------------------------
+
+    def trim(self, job_id: str, *, events: int | None, metrics: int | None) -> None:
+        with self._write() as db:
+            job_row(db, job_id)
+            sqlite_upkeep.trim(db, job_id, events, metrics)
+
+    def remove_ended(self, before: float, limit: int = 100) -> list[str]:
+        with self._write() as db:
+            return sqlite_upkeep.remove_ended(db, before, limit)
+
+    def hold(self, name: str, owner: str, seconds: float) -> bool:
+        with self._write() as db:
+            return sqlite_upkeep.hold(db, name, owner, seconds)
+
+    def release(self, name: str, owner: str) -> None:
+        with self._write() as db:
+            sqlite_upkeep.release(db, name, owner)
 
     def ping(self) -> None:
-        self._connection().execute("SELECT 1 FROM jobs LIMIT 1").fetchone()
+        with self._read() as db:
+            db.execute("SELECT 1 FROM jobs LIMIT 1").fetchone()
 
-    def _connection(self) -> sqlite3.Connection:
-        # SQLite connections must not cross a fork.
-        if getattr(self._local, "owner", None) != os.getpid():
-            self._local.connection = connect(self._path)
-            self._local.owner = os.getpid()
-        connection: sqlite3.Connection = self._local.connection
-        return connection
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        db = self._connection()
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield db
-            db.execute("COMMIT")
-        except BaseException:
-            # A full disk may have rolled back already.
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
-
-
-def _row(
-    db: sqlite3.Connection, job_id: str, attempt: int | None = None, *, alive: bool = False
-) -> sqlite3.Row:
-    """The job's row, after the fence: ``alive`` also refuses a job that has ended."""
-    row = db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
-    if row is None:
-        raise JobNotFound(job_id)
-    if attempt is not None and (
-        attempt != row["attempt"] or (alive and row["state"] not in ACTIVE)
-    ):
-        raise StaleAttempt(job_id, attempt, row["attempt"], row["state"])
-    assert isinstance(row, sqlite3.Row)
-    return row
-
-
-def _record(row: sqlite3.Row) -> JobRecord:
-    values = {k: row[k] for k in row.keys() if k not in ("seq", "spec", "progress")}  # noqa: SIM118
-    return JobRecord(
-        **values,
-        spec=JobSpec.model_validate_json(row["spec"]),
-        progress=None if row["progress"] is None else json.loads(row["progress"]),
-    )
-
-
-def _add_event(
-    db: sqlite3.Connection,
-    job_id: str,
-    type: str,
-    message: str,
-    *,
-    level: EventLevel = "info",
-    data: Mapping[str, Any] | None = None,
-    attempt: int | None = None,
-) -> int:
-    last = db.execute("SELECT MAX(id) FROM events WHERE job_id = ?", (job_id,)).fetchone()[0]
-    event_id = (last or 0) + 1
-    db.execute(
-        "INSERT INTO events (job_id, id, time, type, message, level, attempt, data)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (job_id, event_id, time.time(), type, message, level, attempt, _json(data)),
-    )
-    return event_id
-
-
-def _add_state_event(
-    db: sqlite3.Connection,
-    job_id: str,
-    old: str,
-    new: JobState,
-    *,
-    cause: str | None,
-    attempt: int,
-) -> None:
-    levels: dict[str, EventLevel] = {"failed": "error", "interrupted": "warning"}
-    _add_event(
-        db,
-        job_id,
-        "state",
-        new + (f": {cause}" if cause else ""),
-        level=levels.get(new, "info"),
-        data={"from": old, "to": new, "cause": cause},
-        attempt=attempt,
-    )
+    def close(self) -> None:
+        self._connections.close()

@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-VERSION: Final = 1
+from services.stores.layout import UnknownLayout
+
+VERSION: Final = 2
 """Layout of the tables, kept in ``PRAGMA user_version``."""
 
 BUSY_SECONDS: Final = 30.0
@@ -17,6 +19,7 @@ _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS jobs (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL DEFAULT 'training',
     name TEXT NOT NULL,
     spec TEXT NOT NULL,
     preset TEXT,
@@ -30,9 +33,29 @@ CREATE TABLE IF NOT EXISTS jobs (
     heartbeat_at REAL,
     progress TEXT,
     ray_submission_id TEXT,
-    cancel_requested_at REAL
+    cancel_requested_at REAL,
+    cancel_grace_seconds REAL,
+    held TEXT,
+    revision INTEGER NOT NULL DEFAULT 1,
+    tenant TEXT NOT NULL DEFAULT 'default',
+    labels TEXT NOT NULL DEFAULT '{}'
 );
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_kind ON jobs (kind, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_kind_and_state ON jobs (kind, state, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_tenant ON jobs (tenant, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_tenant_and_state ON jobs (tenant, state, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_tenant_and_kind ON jobs (tenant, kind, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_tenant_kind_and_state ON jobs (tenant, kind, state, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_name ON jobs (name, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_creation ON jobs (created_at, seq);
+CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS job_labels (
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (key, value, seq)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
     job_id TEXT NOT NULL,
     id INTEGER NOT NULL,
@@ -42,6 +65,8 @@ CREATE TABLE IF NOT EXISTS events (
     level TEXT NOT NULL,
     attempt INTEGER,
     data TEXT NOT NULL,
+    author TEXT,
+    reason TEXT,
     PRIMARY KEY (job_id, id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS metrics (
@@ -56,14 +81,33 @@ CREATE TABLE IF NOT EXISTS commands (
     job_id TEXT NOT NULL,
     kind TEXT NOT NULL,
     data TEXT NOT NULL,
+    author TEXT,
+    reason TEXT,
     taken_by INTEGER
 );
 CREATE INDEX IF NOT EXISTS commands_waiting ON commands (job_id, id) WHERE taken_by IS NULL;
+CREATE TABLE IF NOT EXISTS leases (
+    name TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    until REAL NOT NULL
+);
 """
 
-
-class UnknownLayout(RuntimeError):
-    """The database was written by a newer version of Laconic."""
+_UPGRADES: Final[dict[int, tuple[str, ...]]] = {
+    2: (
+        "ALTER TABLE jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'training'",
+        "ALTER TABLE jobs ADD COLUMN cancel_grace_seconds REAL",
+        "ALTER TABLE jobs ADD COLUMN held TEXT",
+        "ALTER TABLE jobs ADD COLUMN revision INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE jobs ADD COLUMN tenant TEXT NOT NULL DEFAULT 'default'",
+        "ALTER TABLE jobs ADD COLUMN labels TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE events ADD COLUMN author TEXT",
+        "ALTER TABLE events ADD COLUMN reason TEXT",
+        "ALTER TABLE commands ADD COLUMN author TEXT",
+        "ALTER TABLE commands ADD COLUMN reason TEXT",
+    ),
+}
+"""What turns the tables of the layout before into those of each layout; new tables need nothing."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -78,7 +122,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def prepare(path: Path) -> None:
-    """Create the database, or check that it is one this version can read.
+    """Create the database, or check that it is one this version can read, and upgrade it.
 
     Raises:
         UnknownLayout: a newer version wrote it.
@@ -87,7 +131,7 @@ def prepare(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = connect(path)
     try:
-        _enter_wal(connection)
+        enter_wal(connection)
         connection.execute("BEGIN IMMEDIATE")
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         if found > VERSION:
@@ -96,6 +140,10 @@ def prepare(path: Path) -> None:
                 f"{path} has layout {found}, this Laconic knows up to {VERSION}; "
                 "upgrade Laconic or choose another home folder"
             )
+        if found:
+            for layout in range(found + 1, VERSION + 1):
+                for statement in _UPGRADES[layout]:
+                    connection.execute(statement)
         for statement in _TABLES.split(";"):
             if statement.strip():
                 connection.execute(statement)
@@ -105,7 +153,7 @@ def prepare(path: Path) -> None:
         connection.close()
 
 
-def _enter_wal(connection: sqlite3.Connection) -> None:
+def enter_wal(connection: sqlite3.Connection) -> None:
     """Switch to write-ahead logging; SQLite does not wait for others here, so this does."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:

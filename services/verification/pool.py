@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from algorithms.trajectory import Judgement
-from services.verification.exact import compare
-from services.verification.extract import MAX_ANSWER, extract
 from services.verification.process import WorkerProcess
+from services.verification.settle import Settled, settle
 
 _START_SECONDS = 60.0
 """Longest start of a worker: it imports sympy, on a busy machine."""
 _MAX_ATTEMPTS = 2
-_MAX_GOLDS = 8
 _CACHE_SIZE = 10_000
 _CACHED = ("correct", "incorrect", "unparsable")
 """Verdicts about the answer; a timeout or an error is about this attempt and is not kept."""
@@ -39,22 +37,6 @@ class _Task:
     @property
     def key(self) -> Key:
         return self.golds, self.answer
-
-
-def _exactly(gold: tuple[str, ...], answer: str) -> tuple[Any, str, tuple[str, ...]]:
-    """Return verdict and reason, or no verdict and the accepted answers that are undecided."""
-    golds = tuple(g for g in gold if g.strip())
-    outcomes = [compare(g, answer) for g in golds]
-    left = tuple(g for g, o in zip(golds, outcomes, strict=True) if o == "undecided")
-    if not golds:
-        return "error", "no_gold", ()
-    if "equal" in outcomes:
-        return "correct", "equal", ()
-    if not left:
-        return "incorrect", "different", ()
-    if len(left) > _MAX_GOLDS or any(len(g) > MAX_ANSWER for g in left):
-        return "error", "gold_too_large", ()
-    return None, "", left
 
 
 class PoolClosed(RuntimeError):
@@ -147,17 +129,12 @@ class VerificationPool:
     def _settle(self, index: int, gold: tuple[str, ...], text: str) -> Judgement | _Task:
         """Decide a response without a worker, or say what a worker has to decide."""
         started = time.perf_counter()
-        found = extract(text)
-        verdict: Any
-        left: tuple[str, ...]
-        if found.answer is None:
-            verdict, reason, left = "unparsable", str(found.reason), ()
-        else:
-            verdict, reason, left = _exactly(gold, found.answer)
-        if verdict is not None:
+        found = settle(gold, text)
+        if isinstance(found, Settled):
             self._counters["exact"] += 1
-            return Judgement(verdict, reason, found.well_formed, time.perf_counter() - started)
-        task = _Task(index, left, str(found.answer), found.well_formed)
+            seconds = time.perf_counter() - started
+            return Judgement(found.verdict, found.reason, found.well_formed, seconds)
+        task = _Task(index, found.golds, found.answer, found.well_formed)
         if (known := self._cache.get(task.key)) is not None:
             self._cache.move_to_end(task.key)
             self._counters["cached"] += 1

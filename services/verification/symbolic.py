@@ -10,6 +10,8 @@ from typing import Any
 from algorithms.trajectory import Verdict
 from services.verification.guards import unsupported
 from services.verification.hedges import refusal, stripped
+from services.verification.policy import Policy
+from services.verification.tolerance import Tolerance
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,13 @@ def warm() -> None:
     decide(("x+1",), "1+x")
 
 
-def decide(golds: tuple[str, ...], answer: str) -> Finding:
+def decide(
+    golds: tuple[str, ...],
+    answer: str,
+    *,
+    policy: Policy = "reward",
+    tolerance: Tolerance | None = None,
+) -> Finding:
     """Compare an answer with each gold until one is equal.
 
     Never returns in bounded time or memory by itself: the caller's limits do that.

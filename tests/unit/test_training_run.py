@@ -52,6 +52,7 @@ class World:
         journal = SimpleNamespace(
             event=lambda kind, _message, data, *_: self.events.append((kind, data)),
             progress=lambda _: None,
+            poll_commands=lambda: None,
         )
         questions = [Question("q", "?", ("1",))]
         run = Run("job", self.spec, self.paths, roles, waiter, journal, questions, questions)

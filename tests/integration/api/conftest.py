@@ -7,6 +7,7 @@ launcher has tests of its own.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 import threading
@@ -18,7 +19,12 @@ import pytest
 import uvicorn
 
 from api.app import create_app
+from api.http_protocol import server_config
+from api.limits import Limits
 from api.settings import Settings
+from services.control.api_keys import make_key
+from services.control.secret import server_secret
+from services.control.stores import open_control
 from services.home import Home
 from services.launcher import LaunchError, Observation, submission_id
 from services.spec.validation import ClusterSize
@@ -32,6 +38,7 @@ class RecordingLauncher:
 
     def __init__(self) -> None:
         self.submitted: list[str] = []
+        self.kinds: list[str] = []
         self.stopped: list[str] = []
         self.shown: dict[str, Observation] = {}
         self.refuses: str | None = None
@@ -44,11 +51,12 @@ class RecordingLauncher:
             raise self.size_error
         return self.size
 
-    def submit(self, job_id, attempt):
+    def submit(self, job_id, attempt, kind):
         if self.refuses:
             raise LaunchError(self.refuses)
         name = submission_id(job_id, attempt)
         self.submitted.append(name)
+        self.kinds.append(kind)
         self.shown[name] = Observation("running")
         return name
 
@@ -73,8 +81,8 @@ class ControlPlane:
         self.store = self.context.store
         self.http = httpx.Client(base_url=url, timeout=20)
 
-    def create(self) -> str:
-        answer = self.http.post("/v1/jobs", json=self.body)
+    def create(self, http=None, **more) -> str:
+        answer = (http or self.http).post("/v1/jobs", json={**self.body, **more})
         assert answer.status_code == 201, answer.text
         return answer.json()["id"]
 
@@ -131,19 +139,21 @@ def body(tmp_path, model_folder):
     }
 
 
-@pytest.fixture
-def plane(tmp_path, body):
-    settings = Settings(
-        home=Home.resolve(tmp_path / "home"),
-        max_running_jobs=2,
-        reconcile_seconds=0.05,
-        poll_seconds=0.05,
-        stream_heartbeat_seconds=0.2,
-    )
+@contextlib.contextmanager
+def serve(home, body, *, limits=None, **settings):
+    """A control plane on a free port; settings are those of a quick test unless given."""
+    chosen = {
+        "max_running_jobs": 2,
+        "reconcile_seconds": 0.05,
+        "poll_seconds": 0.05,
+        "stream_heartbeat_seconds": 0.2,
+        **settings,
+    }
+    limits = limits or Limits()
     launcher = RecordingLauncher()
-    app = create_app(settings, launcher=launcher)
+    app = create_app(Settings(home=Home.resolve(home), limits=limits, **chosen), launcher=launcher)
     server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=2)
+        server_config(app, limits, port=0, log_level="error", timeout_graceful_shutdown=2)
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -159,3 +169,44 @@ def plane(tmp_path, body):
     server.should_exit = True
     thread.join(WAIT_SECONDS)
     assert not thread.is_alive()
+
+
+def make_token(home, *scopes, tenant="default", name="test", lifetime=None):
+    """An API key of a home folder: its token. Make it before the control plane starts, which takes
+    a second to notice the first one."""
+    place = Home.resolve(home).create()
+    key, token = make_key(
+        server_secret(place.secret),
+        name=name,
+        scopes=scopes,
+        now=time.time(),
+        tenant=tenant,
+        lifetime=lifetime,
+    )
+    open_control(place.control_database).keys.add(key)
+    return token
+
+
+def client_of(plane, token):
+    """An HTTP client that sends a token."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.Client(base_url=plane.url, timeout=20, headers=headers)
+
+
+def problem(answer, status, code):
+    """Check the shape every error has; return its body."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert {"type", "title", "status", "detail", "code", "errors", "request_id"} <= set(body)
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["detail"]
+    assert "Traceback" not in answer.text
+    assert body["request_id"] == answer.headers["x-request-id"]
+    return body
+
+
+@pytest.fixture
+def plane(tmp_path, body):
+    with serve(tmp_path / "home", body) as control:
+        yield control

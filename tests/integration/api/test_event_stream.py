@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 
 import httpx
 import pytest
+
+from api.limits import Limits
+from tests.integration.api.conftest import serve
 
 STREAM = {"Accept": "text/event-stream"}
 
@@ -134,3 +138,96 @@ def test_streams_end_when_the_control_plane_does(plane):
         plane.context.closing.set()
         list(blocks)
     assert plane.state(job) == "running"
+
+
+MANY = 600
+PADDING = "x" * 8000
+"""So many events of this size are more than any buffer between server and reader holds."""
+
+
+def slow_read(plane, job):
+    """Open a stream, read its beginning, let it wait while many events happen, read the rest."""
+    host, port = plane.url.removeprefix("http://").split(":")
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(60)
+        connection.connect((host, int(port)))
+        connection.sendall(
+            f"GET /v1/jobs/{job}/events HTTP/1.0\r\nHost: localhost\r\n"
+            "Accept: text/event-stream\r\n\r\n".encode()
+        )
+        received = b""
+        while b"event: state" not in received:
+            received += connection.recv(4096)
+        for i in range(MANY):
+            plane.store.append_event(job, "note", PADDING, attempt=1, data={"i": i})
+        last = plane.store.append_event(job, "note", "last", attempt=1)
+        topic = lambda: plane.context.feed._topics.get(job)  # noqa: E731
+        plane.wait_for("the feed", lambda: topic() and topic().head >= last)
+        plane.store.set_state(job, "succeeded", attempt=1)
+        while piece := connection.recv(65536):
+            received += piece
+    return [b for b in parse(received.decode().splitlines()) if "data" in b]
+
+
+def test_a_slow_reader_within_its_bound_gets_everything(plane):
+    job = plane.running()
+    blocks = slow_read(plane, job)
+    assert [int(b["id"]) for b in blocks] == [e.id for e in plane.store.events(job, limit=9999)]
+    assert "gap" not in {b["event"] for b in blocks}
+
+
+def test_a_slow_reader_beyond_its_bound_is_told_what_it_has_missed(tmp_path, body):
+    with serve(tmp_path / "home", body, limits=Limits(max_stream_lag=50)) as plane:
+        job = plane.running()
+        blocks = slow_read(plane, job)
+        gaps = [json.loads(b["data"]) for b in blocks if b["event"] == "gap"]
+        assert gaps
+        missed = {i for g in gaps for i in range(g["from"], g["to"] + 1)}
+        seen = [int(b["id"]) for b in blocks if b["event"] != "gap"]
+        # Every event was either delivered, once and in order, or named as missing.
+        assert sorted([*seen, *missed]) == [e.id for e in plane.store.events(job, limit=9999)]
+        assert seen == sorted(seen)
+        page = plane.http.get(
+            f"/v1/jobs/{job}/events",
+            params={"after": gaps[0]["from"] - 1, "limit": min(len(missed), 1000)},
+        )
+        assert page.json()["data"][0]["id"] == gaps[0]["from"]
+
+
+def test_one_reading_of_the_store_serves_all_that_follow(plane):
+    job = plane.running()
+    calls, asked = [], plane.store.events
+
+    def counted(*arguments, **options):
+        calls.append(arguments)
+        return asked(*arguments, **options)
+
+    followers, seen = [], []
+    for _ in range(20):
+        seen.append([])
+
+        def follow(into=seen[-1]):
+            with httpx.stream(
+                "GET", f"{plane.url}/v1/jobs/{job}/events", headers=STREAM, timeout=60
+            ) as answer:
+                into += [b for b in parse(answer.iter_lines()) if "data" in b]
+
+        followers.append(threading.Thread(target=follow, daemon=True))
+        followers[-1].start()
+    plane.wait_for("all streams", lambda: plane.context.streams.open == 20)
+    topic = lambda: plane.context.feed._topics.get(job)  # noqa: E731
+    plane.wait_for("all at the head", lambda: topic() and topic().followers == 20)
+    plane.store.events = counted
+    for i in range(10):
+        plane.store.append_event(job, "note", f"{i}", attempt=1)
+    plane.store.set_state(job, "succeeded", attempt=1)
+    for follower in followers:
+        follower.join(60)
+        assert not follower.is_alive()
+    plane.store.events = asked
+    expected = [e.id for e in plane.store.events(job, limit=999)]
+    assert all([int(b["id"]) for b in blocks] == expected for blocks in seen)
+    # A poll each tick, whoever follows; 20 readers of their own would each have asked for these.
+    behind_the_start = [c for c in calls if c[1] < expected[-1]]
+    assert len(behind_the_start) < 20

@@ -6,17 +6,7 @@ import copy
 
 import pytest
 
-
-def problem(answer, status, code):
-    """Check the shape every error has; return its body."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
-    assert {"type", "title", "status", "detail", "code", "errors", "request_id"} <= set(body)
-    assert (body["status"], body["code"]) == (status, code)
-    assert body["detail"]
-    assert body["request_id"] == answer.headers["x-request-id"]
-    return body
+from tests.integration.api.conftest import problem
 
 
 def with_overrides(body, **overrides):
@@ -246,7 +236,7 @@ def test_a_limit_out_of_range(plane, limit):
 
 
 def test_a_cursor_that_is_none(plane):
-    problem(plane.http.get("/v1/jobs", params={"after": "job-x"}), 400, "unknown_cursor")
+    problem(plane.http.get("/v1/jobs", params={"after": "job-x"}), 400, "bad_cursor")
 
 
 # -- cancel, resume, stage ------------------------------------------------------------------------

@@ -1,0 +1,140 @@
+"""Before and after a job: would it be right, what would it take, has it ended, what did it say."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from api.client import Client, Unreachable
+from api.commands.jobs import job_body
+from api.commands.options import AsJson, JobId, Url, err, out
+from api.progress_view import duration, print_outcome
+
+app = typer.Typer()
+
+Preset = Annotated[str | None, typer.Option(help="Name of a preset.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Override.", metavar="P=V")]
+Spec = Annotated[str | None, typer.Option(help="Job specification (-: standard input).")]
+
+
+@app.command()
+def validate(
+    preset: Preset = None,
+    set_: Set = None,
+    spec: Spec = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Check a job as submitting would, and say what is allowed and perhaps not meant."""
+    with Client(url) as client:
+        found = client.validate(job_body(preset, set_, spec))
+    if as_json:
+        print(json.dumps(found))
+        return
+    for warning in found["warnings"]:
+        err.print(f"warning: {warning['pointer']}: {warning['detail']}", soft_wrap=True)
+    starts = "would start at once" if found["capability"]["starts_at_once"] else "would wait"
+    out.print(f"this job would be taken, and {starts}")
+
+
+@app.command()
+def estimate(
+    preset: Preset = None,
+    set_: Set = None,
+    spec: Spec = None,
+    mean: Annotated[
+        float | None, typer.Option("--mean-tokens", help="Mean response length, if known.")
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Say what a job will take: tokens, time, and memory by role."""
+    body = job_body(preset, set_, spec)
+    with Client(url) as client:
+        found = client.estimate({**body, **({"mean_response_tokens": mean} if mean else {})})
+    if as_json:
+        print(json.dumps(found))
+        return
+    seconds, gpu = found["seconds"], found["gpu_hours"]
+    out.print(
+        f"{found['steps']} steps, {duration(seconds['expected'])} "
+        f"({duration(seconds['low'])} to {duration(seconds['high'])}), "
+        f"{gpu['expected']:.1f} GPU hours"
+    )
+    table = Table("role", "workers", "memory, GiB", "GPU memory, GiB", "")
+    for role in found["memory"]:
+        main, on_gpu = f"{role['main_gib']:.2f}", f"{role['gpu_gib']:.2f}"
+        table.add_row(role["role"], str(role["workers"]), main, on_gpu, role["because"])
+    out.print(table)
+
+
+@app.command()
+def wait(job: JobId, as_json: AsJson = False, url: Url = None) -> None:
+    """Wait until a job has ended. Exit code 0 if it succeeded, else 1."""
+    with Client(url) as client:
+        found = client.wait(job)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        print_outcome(out, found)
+    if found["state"] != "succeeded":
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    job: JobId,
+    role: Annotated[str | None, typer.Argument(help="driver, generator, learner ...")] = None,
+    rank: Annotated[int, typer.Option(min=0, help="Which of the role's workers.")] = 0,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Until the job ends.")] = False,
+    tail: Annotated[int | None, typer.Option(min=1, help="Only the last bytes.")] = None,
+    url: Url = None,
+) -> None:
+    """Show the log of one worker, or which workers have one."""
+    with Client(url) as client:
+        if role is None:
+            table = Table("role", "rank", "bytes")
+            for found in client.logs(job):
+                table.add_row(found["role"], str(found["rank"]), str(found["bytes"]))
+            out.print(table)
+            return
+        for text in _log(client, job, role, rank, -tail if tail else 0, follow):
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+
+def _log(client: Client, job: str, role: str, rank: int, start: int, follow: bool) -> Iterator[str]:
+    """The text of a log; a stream that breaks is picked up where it broke."""
+    if not follow:
+        while (piece := client.log(job, role, rank, start))["text"]:
+            yield piece["text"]
+            start = piece["next_start"]
+        return
+    place = start
+    while True:
+        try:
+            for text, behind in client.follow_log(job, role, rank, place):
+                place = behind
+                yield text
+            return
+        except Unreachable:
+            client.job(job)  # Raises where it is gone for good.
+
+
+@app.command()
+def whoami(as_json: AsJson = False, url: Url = None) -> None:
+    """Show what the control plane makes of the key (LACONIC_API_KEY)."""
+    with Client(url) as client:
+        found = client.whoami()
+    if as_json:
+        print(json.dumps(found))
+        return
+    out.print(f"{found['actor']} of tenant {found['tenant']}: {', '.join(found['scopes'])}")
+    for name in ("jobs", "workers", "storage_bytes"):
+        share: dict[str, Any] = found[name]
+        out.print(f"  {name}: {share['used']} of {share['allowed'] or 'any number'}")

@@ -1,0 +1,1 @@
+"""What a job will take, before it runs: tokens, time and memory, each with its assumptions."""

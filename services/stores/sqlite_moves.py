@@ -1,0 +1,159 @@
+"""How a job of a SQLite store moves through its life: each function within one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from services.stores.encoding import plain, to_json
+from services.stores.lifecycle import (
+    ACTIVE,
+    COMMANDS,
+    RESUMABLE,
+    CommandKind,
+    JobState,
+    after_command,
+    allowed,
+    is_legal,
+    seen,
+    settled,
+)
+from services.stores.protocol import IllegalTransition, JobRecord
+from services.stores.sqlite_rows import add_event, add_state_event, job_record, job_row
+
+
+def begin_attempt(
+    db: sqlite3.Connection,
+    job_id: str,
+    *,
+    expect: int | None,
+    author: str | None,
+    reason: str | None,
+) -> JobRecord:
+    """Put a job that has stopped back into the queue, under a new attempt."""
+    row = job_row(db, job_id, expect=expect)
+    if row["state"] not in RESUMABLE:
+        raise IllegalTransition(job_id, row["state"], "resume", allowed(row["state"]))
+    attempt = row["attempt"] + 1
+    db.execute(
+        "UPDATE jobs SET state = 'queued', cause = NULL, attempt = ?, updated_at = ?,"
+        " started_at = NULL, finished_at = NULL, heartbeat_at = NULL, progress = NULL,"
+        " ray_submission_id = NULL, cancel_requested_at = NULL,"
+        " cancel_grace_seconds = NULL, revision = revision + 1 WHERE id = ?",
+        (attempt, time.time(), job_id),
+    )
+    db.execute(
+        "DELETE FROM commands WHERE job_id = ? AND taken_by IS NULL AND kind != 'stage'",
+        (job_id,),
+    )
+    add_state_event(db, row, "queued", cause=None, attempt=attempt, author=author, reason=reason)
+    return job_record(job_row(db, job_id))
+
+
+def set_state(
+    db: sqlite3.Connection,
+    job_id: str,
+    state: JobState,
+    *,
+    attempt: int | None,
+    cause: str | None,
+    expect: int | None,
+    author: str | None,
+    reason: str | None,
+) -> JobRecord:
+    """Move a job and log it."""
+    row = job_row(db, job_id, attempt, expect=expect)
+    current: JobState = row["state"]
+    target = settled(state, cancelling=row["cancel_requested_at"] is not None)
+    if target == current:
+        return job_record(row)
+    if target == "queued" or not is_legal(current, target, row["held"]):
+        raise IllegalTransition(job_id, current, f"become {state}", allowed(current, row["held"]))
+    text = plain(cause) if target == state else "cancelled on request"
+    now = time.time()
+    left_queue = current == "queued" and target in ACTIVE
+    db.execute(
+        "UPDATE jobs SET state = ?, held = ?, cause = ?, updated_at = ?, started_at = ?,"
+        " finished_at = ?, revision = revision + 1 WHERE id = ?",
+        (
+            *(target, current if target == "reconciling" else None, text, now),
+            now if left_queue else row["started_at"],
+            None if target in ACTIVE else now,
+            job_id,
+        ),
+    )
+    add_state_event(
+        db,
+        row,
+        target,
+        cause=text,
+        attempt=row["attempt"],
+        author=author,
+        reason=reason,
+    )
+    return job_record(job_row(db, job_id))
+
+
+def send_command(
+    db: sqlite3.Connection,
+    job_id: str,
+    kind: CommandKind,
+    data: Mapping[str, Any],
+    *,
+    expect: int | None,
+    author: str | None,
+    reason: str | None,
+) -> int:
+    """Leave a command, log it, and show that the job pauses or stops."""
+    row = job_row(db, job_id, expect=expect)
+    state, now = row["state"], seen(row["state"], row["held"])
+    if now not in COMMANDS[kind]:
+        raise IllegalTransition(
+            job_id, state, f"take the command {kind}", allowed(state, row["held"])
+        )
+    command = db.execute(
+        "INSERT INTO commands (job_id, kind, data, author, reason) VALUES (?, ?, ?, ?, ?)",
+        (job_id, kind, to_json(data), plain(author), plain(reason)),
+    ).lastrowid
+    assert command is not None
+    text = f"{kind} requested" + (f": {data['to']}" if "to" in data else "")
+    add_event(
+        db,
+        job_id,
+        "command",
+        text,
+        data={"kind": kind, **data},
+        author=author,
+        reason=reason,
+    )
+    if kind == "cancel":
+        _note_cancel(db, job_id, data.get("grace_seconds"))
+    # Of a job that cannot be observed, what it is seen as later changes.
+    column = "held" if state == "reconciling" else "state"
+    new = after_command(kind, now)
+    db.execute(
+        f"UPDATE jobs SET {column} = ?, updated_at = ?, revision = revision + 1 WHERE id = ?",
+        (new, time.time(), job_id),
+    )
+    if column == "state" and new != state:
+        add_state_event(
+            db,
+            row,
+            new,
+            cause=None,
+            attempt=row["attempt"],
+            author=author,
+            reason=reason,
+        )
+    return command
+
+
+def _note_cancel(db: sqlite3.Connection, job_id: str, grace_seconds: float | None) -> None:
+    """Note when a job was first asked to cancel, and the latest word on how long it may take."""
+    db.execute(
+        "UPDATE jobs SET cancel_requested_at = IFNULL(cancel_requested_at, ?),"
+        " cancel_grace_seconds = IFNULL(?, cancel_grace_seconds) WHERE id = ?",
+        (time.time(), grace_seconds, job_id),
+    )

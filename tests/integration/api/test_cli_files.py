@@ -1,0 +1,172 @@
+"""Commands around a job: keys, quotas, audit, logs, checkpoints, models, webhooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from api.cli import app
+from services.control.webhook_target import networks
+from tests.integration.api.conftest import serve
+from tests.integration.api.test_checkpoints_api import write_checkpoint
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def local(tmp_path, body):
+    with serve(tmp_path / "home", body, webhook_networks=networks("127.0.0.0/8")) as plane:
+        yield plane
+
+
+@pytest.fixture
+def laconic(local, tmp_path):
+    def run(*arguments, code=0, home=False):
+        place = ["--home", str(tmp_path / "home")] if home else ["--url", local.url]
+        done = runner.invoke(app, [*arguments, *place], env={"COLUMNS": "200"})
+        assert done.exit_code == code, (done.output, done.exception)
+        return done.stdout
+
+    return run
+
+
+def test_a_key_is_made_shown_once_rotated_and_revoked(local, laconic, tmp_path):
+    made = json.loads(
+        laconic(
+            "keys",
+            "create",
+            "ci",
+            "--scope",
+            "jobs:read",
+            "--tenant",
+            "a",
+            "--expires",
+            "90d",
+            "--json",
+            home=True,
+        )
+    )
+    assert made["scopes"] == ["jobs:read"]
+    assert made["expires_at"] - made["created_at"] == 90 * 86400
+    listed = laconic("keys", "list", home=True)
+    assert made["id"] in listed
+    assert made["token"] not in listed
+    auth = lambda token: {"Authorization": f"Bearer {token}"}  # noqa: E731
+    local.wait_for("the first key", lambda: local.http.get("/v1/jobs").status_code == 401)
+    assert local.http.get("/v1/jobs", headers=auth(made["token"])).status_code == 200
+    rotated = laconic("keys", "rotate", made["id"], "--overlap", "0s", "--json", home=True)
+    token = json.loads(rotated)["token"]
+    assert local.http.get("/v1/jobs", headers=auth(token)).status_code == 200
+    old = lambda: local.http.get("/v1/jobs", headers=auth(made["token"])).status_code  # noqa: E731
+    local.wait_for("the end of the old token", lambda: old() == 401)
+    laconic("keys", "revoke", made["id"], home=True)
+    new = lambda: local.http.get("/v1/jobs", headers=auth(token)).status_code  # noqa: E731
+    local.wait_for("the end of the key", lambda: new() == 401)
+    assert "revoked" in laconic("keys", "list", home=True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["keys", "create", "x"],
+        ["keys", "create", "x", "--scope", "all"],
+        ["keys", "create", "x", "--scope", "admin", "--tenant", "../x"],
+        ["keys", "create", "x", "--scope", "admin", "--expires", "soon"],
+        ["keys", "create", "", "--scope", "admin"],
+        ["keys", "revoke", "key-none"],
+    ],
+)
+def test_bad_keys_are_refused(tmp_path, arguments):
+    done = runner.invoke(app, [*arguments, "--home", str(tmp_path)])
+    assert done.exit_code != 0
+    assert (
+        not (tmp_path / "control.db").exists()
+        or "key-"
+        not in runner.invoke(app, ["keys", "list", "--json", "--home", str(tmp_path)]).stdout
+    )
+
+
+def test_quotas_and_the_audit_log(local, laconic, tmp_path):
+    laconic("quota", "set", "default", "--jobs", "1", home=True)
+    local.create()
+    assert local.http.post("/v1/jobs", json=local.body).status_code == 403
+    assert "default" in laconic("quota", "list", home=True)
+    laconic("quota", "unset", "default", home=True)
+    local.create()
+    lines = [json.loads(x) for x in laconic("audit", "export", home=True).splitlines()]
+    assert [x["status"] for x in lines] == [201, 403, 201]
+    assert "follows" in laconic("audit", "verify", home=True)
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "home" / "control.db") as db:
+        db.execute("DROP TRIGGER audit_never_changes")
+        db.execute("UPDATE audit SET entry = replace(entry, '403', '201')")
+    assert "record 2" in laconic("audit", "verify", home=True, code=1)
+
+
+def test_logs_checkpoints_models_and_artifacts(local, laconic, tmp_path):
+    job = local.running()
+    for step in (1, 2):
+        write_checkpoint(local, job, step)
+    folder = local.context.settings.home.job(job)
+    folder.logs.mkdir()
+    (folder.logs / "learner-0.log").write_text("one\ntwo\n")
+    (folder.report).mkdir()
+    (folder.report / "report.json").write_text("{}")
+    assert "learner" in laconic("logs", job)
+    assert laconic("logs", job, "learner") == "one\ntwo\n"
+    laconic("checkpoints", "pin", job, "1")
+    assert [c["pinned"] for c in json.loads(laconic("checkpoints", "list", job, "--json"))] == [
+        False,
+        True,
+    ]
+    laconic("checkpoints", "unpin", job, "1")
+    local.store.set_state(job, "succeeded", attempt=1)
+    assert laconic("logs", job, "learner", "--follow", "--tail", "6") == "two\n"
+    laconic("models", "promote", "short", job, "2")
+    assert json.loads(laconic("models", "list", "--json"))[0]["step"] == 2
+    laconic("checkpoints", "delete", job, "1")
+    laconic("checkpoints", "download", job, "2", "--out", str(tmp_path / "c"))
+    assert (tmp_path / "c" / "learner" / "state.pt").read_bytes() == b"state"
+    laconic("models", "download", "short", "--out", str(tmp_path / "m"))
+    assert (tmp_path / "m" / "config.json").read_text() == "{}"
+    laconic("models", "delete", "short")
+    laconic("artifacts", "download", job, "--out", str(tmp_path / "a"))
+    assert (tmp_path / "a" / "report" / "report.json").read_text() == "{}"
+    assert "report.json" in laconic("artifacts", "list", job, "--kind", "report")
+
+
+def test_validate_estimate_wait_and_labels(local, laconic):
+    options = ["--preset", "tiny-cpu"]
+    assert "would be taken" in laconic("validate", *options)
+    assert "38 steps" in laconic("estimate", *options, "--mean-tokens", "60")
+    job = json.loads(laconic("submit", *options, "--label", "team=x", "--json"))["id"]
+    assert job in laconic("status", "--label", "team=x", "--state", "queued")
+    assert job not in laconic("status", "--label", "team=y")
+    local.http.post(f"/v1/jobs/{job}/cancel")
+    local.store.set_state(job, "cancelled", attempt=None)
+    assert "cancelled" in laconic("wait", job, code=1)
+    assert "local of tenant default" in laconic("whoami")
+
+
+def test_webhooks(local, laconic):
+    secret = laconic("webhooks", "create", "http://127.0.0.1:9/hook", "--topic", "job.failed")
+    assert re.fullmatch(r"whsec_\S{44}\n", secret.splitlines(keepends=True)[0])
+    (hook,) = json.loads(laconic("webhooks", "list", "--json"))
+    laconic("webhooks", "test", hook["id"])
+    sent = lambda: json.loads(laconic("webhooks", "deliveries", hook["id"], "--json"))  # noqa: E731
+    local.wait_for("an attempt", lambda: sent()[0]["attempts"] == 1)
+    assert "ConnectError" in sent()[0]["error"]
+    laconic("webhooks", "redeliver", hook["id"], sent()[0]["id"])
+    assert laconic("webhooks", "rotate", hook["id"]).startswith("whsec_")
+    laconic("webhooks", "delete", hook["id"])
+    assert json.loads(laconic("webhooks", "list", "--json")) == []
+
+
+def test_completion_is_there_for_the_shell():
+    done = runner.invoke(app, ["--show-completion", "bash"], env={**os.environ, "SHELL": "bash"})
+    assert "_TYPER_COMPLETE" in done.output or "complete" in done.output
