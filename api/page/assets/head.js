@@ -15,6 +15,8 @@ export function drawHead(job, course, ends) {
   byId("state").dataset.state = job.state;
   document.title = `${job.state} · ${job.name} · Laconic`;
   drawEnd(job, course);
+  byId("doubt").hidden = hasEnded(job) || !job.cause;
+  show(byId("doubt"), job.cause ?? "");
   show(
     byId("stages"),
     ...job.spec.stages.map((stage, i) => stageItem(job, course, ends, stage, i)),

@@ -197,6 +197,17 @@ def test_a_failed_job_shows_its_cause(plane, run, reader):
     assert page.locator("#end b").count() == 0
 
 
+def test_a_job_out_of_sight_says_so(plane, run, reader):
+    plane.store.set_state(run.job, "reconciling", attempt=1, cause="Ray does not answer")
+    page = reader.open(f"/jobs/{run.job}")
+    shows(page, "#state", "reconciling")
+    shows(page, "#doubt", "Ray does not answer")
+    assert page.is_hidden("#end")
+    plane.store.set_state(run.job, "running", attempt=1)
+    shows(page, "#state", "running")
+    assert page.is_hidden("#doubt")
+
+
 def test_no_such_job(reader):
     reader.expected.append("404")
     page = reader.open("/jobs/job-nobody")
@@ -269,7 +280,7 @@ def test_a_page_nobody_sees_gives_its_connection_back(plane, run, reader):
 
 
 def test_what_a_stream_left_out_is_fetched(plane, run, reader):
-    """Of a control plane that says ``gap`` to a reader that fell behind; this one never does."""
+    """``gap`` stands for them. A browser is too quick to provoke one: it is put in on the way."""
     for i in range(20):
         run.event("note", f"note {i}", {})
     last = len(plane.store.events(run.job, limit=1000))
