@@ -23,8 +23,9 @@ from services.control.redaction import holds_secret
 
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
-OPEN_PATHS: Final = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
-"""What can be had without a key; none of it says anything of a job."""
+OPEN_PATHS: Final = frozenset({"/", "/livez", "/readyz", "/openapi.json", "/docs"})
+"""What can be had without a key; none of it says anything of a job. The live page asks for its
+reader's key and reads the API with it."""
 _LONGEST_TARGET: Final = 8192
 _LARGEST_HEAD: Final = 32 * 1024
 _OWN_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})

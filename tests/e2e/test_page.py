@@ -27,7 +27,7 @@ def test_a_run_is_followed_steered_and_collected_on_the_page(server: Server, bro
     job_id = server.submit({**SHORT, "name": "before-a-reader"})
     page.click(f"a[href='/jobs/{job_id}']")
     shows(page, "#state", "running", RUN_MS)
-    shows(page, "#held", "base step 0", RUN_MS)
+    shows(page, "#held", "base", RUN_MS)
     shows(page, "#stages", "1 of 3 steps", RUN_MS)
     page.click("text=Next stage")
     page.click("#confirm-yes")

@@ -35,23 +35,23 @@ def job(state: Any, progress: dict[str, Any] | None = None, **changes: Any) -> J
 @pytest.mark.parametrize(
     ("state", "legal"),
     [
-        ("queued", ["pause", "cancel", "stage"]),
-        ("starting", ["pause", "cancel", "stage"]),
-        ("running", ["pause", "cancel", "stage"]),
-        ("pausing", ["cancel", "stage"]),
-        ("paused", ["resume", "cancel"]),
-        ("stopping", ["cancel"]),
-        ("interrupted", ["resume", "cancel"]),
-        ("failed", ["resume"]),
-        ("succeeded", []),
-        ("cancelled", []),
+        ("queued", {"pause", "cancel", "stage"}),
+        ("starting", {"pause", "cancel", "stage"}),
+        ("running", {"pause", "cancel", "stage"}),
+        ("pausing", {"cancel", "stage"}),
+        ("paused", {"resume", "cancel"}),
+        ("stopping", {"cancel"}),
+        ("interrupted", {"resume", "cancel"}),
+        ("failed", {"resume"}),
+        ("succeeded", set()),
+        ("cancelled", set()),
     ],
 )
 def test_the_state_says_what_is_legal(state, legal):
-    assert actions_of(job(state)) == legal
+    assert set(actions_of(job(state))) == legal
 
 
 def test_in_the_last_stage_there_is_none_to_go_to():
     last = job("running", {"stage_index": 1, "cycle": 1})
     assert stages_ahead(last) == []
-    assert actions_of(last) == ["pause", "cancel"]
+    assert set(actions_of(last)) == {"pause", "cancel"}

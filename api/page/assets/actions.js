@@ -5,7 +5,13 @@ import { Refused, post, words } from "/assets/api.js";
 import { say, wake } from "/assets/connection.js";
 
 const KNOWN = {
-  pause: { label: "Pause", done: "Pause requested." },
+  pause: {
+    label: "Pause",
+    done: "Pause requested.",
+    title: "Pause this job?",
+    text: () =>
+      "It finishes the step it is in, leaves a checkpoint and frees its workers. Resume goes on from there.",
+  },
   resume: { label: "Resume", done: "Back in the queue." },
   stage: {
     label: "Next stage",
@@ -83,23 +89,25 @@ export class Actions {
 
   #ask(action) {
     const meant = this.#seen; // whatever happens while the question stands
-    this.#confirmed = () => this.#act(action, meant);
+    this.#confirmed = () => this.#act(action, meant, byId("confirm-reason").value.trim());
     byId("confirm-title").textContent = KNOWN[action].title;
     byId("confirm-text").textContent = KNOWN[action].text(meant.job);
     byId("confirm-yes").textContent = KNOWN[action].label;
+    byId("confirm-reason").value = "";
     this.#dialog.returnValue = "no";
     this.#dialog.showModal();
   }
 
   /** Ask it of the job that was meant, and of no other that it may have become since. */
-  async #act(action, meant) {
+  async #act(action, meant, reason = "") {
     const { label, body, done } = KNOWN[action];
+    const asked = { ...body, ...(reason ? { reason } : {}) };
     this.refuse("");
     this.#label(action, label, true);
     try {
       const same = meaning(action, meant.job) === meaning(action, this.#seen.job);
       if (!same) throw new Refused(412, {});
-      await post(`${this.#path}/${action}`, body, meant.etag);
+      await post(`${this.#path}/${action}`, asked, meant.etag);
       say(done);
     } catch (error) {
       this.refuse(`${label}: ${words(error)}`);

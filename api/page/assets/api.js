@@ -64,11 +64,10 @@ export function get(path) {
 
 /** POST, only if the thing is still as `etag` says, where that is known. */
 export async function post(path, body, etag) {
-  const headers = { Accept: "application/json" };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const headers = { Accept: "application/json", "Content-Type": "application/json" };
   if (etag) headers["If-Match"] = etag;
   const signal = AbortSignal.timeout(PATIENCE_MS);
-  const options = { method: "POST", headers, signal, body: body && JSON.stringify(body) };
+  const options = { method: "POST", headers, signal, body: JSON.stringify(body) };
   await ask(path, (response) => response.text(), options);
 }
 

@@ -1,7 +1,7 @@
 // One figure over the steps: lines, stages shaded, held-out evaluations as points with intervals.
 
 import { el } from "/assets/dom.js";
-import { stageName } from "/assets/course.js";
+import { evaluated, stageName } from "/assets/course.js";
 import { thin } from "/assets/thin.js";
 
 const POINTS = 1500; // more than a line can show on the widest screen
@@ -158,7 +158,7 @@ export class Chart {
   #held() {
     const { held } = this.#figure;
     return held
-      ? this.#course.evaluations.map((e) => ({ step: e.step, label: e.label, ...held(e) }))
+      ? this.#course.evaluations.map((e) => ({ step: e.step, name: evaluated(e), ...held(e) }))
       : [];
   }
 
@@ -244,7 +244,7 @@ export class Chart {
       if (value !== null && value !== undefined) rows.push([line.name, this.#figure.read(value)]);
     });
     for (const point of this.#held().filter((p) => p.step === step && Number.isFinite(p.value)))
-      rows.push([`held out, ${point.label}`, this.#figure.read(point.value)]);
+      rows.push([`held out, ${point.name}`, this.#figure.read(point.value)]);
     return rows;
   }
 

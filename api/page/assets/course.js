@@ -67,6 +67,13 @@ function lean(record) {
   return { step: record.step, stage: record.stage, ...Object.fromEntries(figures) };
 }
 
+/** What a held-out evaluation measured: the base model, or the policy in or after a stage. */
+export function evaluated({ label }) {
+  if (label === "base") return "base";
+  const midway = label.endsWith(".midway");
+  return midway ? `in ${label.slice(0, -".midway".length)}` : `after ${label}`;
+}
+
 /** A stage's name without the number of its cycle: what gives it its colour. */
 export function stageName(label) {
   return label.replace(/[.]\d+$/, "");

@@ -3,7 +3,7 @@
 import { byId, el, show } from "/assets/dom.js";
 import { key, now, page, words } from "/assets/api.js";
 import { count, duration, fixed, percent } from "/assets/format.js";
-import { stageName } from "/assets/course.js";
+import { evaluated } from "/assets/course.js";
 
 /** Whether the job has ended, for good or until somebody resumes it. */
 export const hasEnded = (job) => job.finished_at !== null;
@@ -15,6 +15,8 @@ export function drawHead(job, course, ends) {
   byId("state").dataset.state = job.state;
   document.title = `${job.state} · ${job.name} · Laconic`;
   drawEnd(job, course);
+  byId("doubt").hidden = hasEnded(job) || !job.cause;
+  show(byId("doubt"), job.cause ?? "");
   show(
     byId("stages"),
     ...job.spec.stages.map((stage, i) => stageItem(job, course, ends, stage, i)),
@@ -128,9 +130,7 @@ function stageWords(stage, done, current, end) {
 
 function figures(job, course) {
   const [first, last] = [course.steps[0], course.steps.at(-1)];
-  const base = course.base;
   const held = course.evaluations.at(-1);
-  const length = last?.response_length_mean;
   return [
     {
       name: "Entropy",
@@ -142,23 +142,26 @@ function figures(job, course) {
     },
     {
       name: "Response length",
-      value: fixed(length, 1),
+      value: fixed(last?.response_length_mean, 1),
       unit: "tokens",
-      note:
-        last && base
-          ? `${percent(length / base.length_mean, 0)} of the base model's ${fixed(base.length_mean, 1)}`
-          : "",
+      note: held ? `held out ${fixed(held.length_mean, 1)}${ofBase(held, course.base)}` : "",
     },
     {
       name: "Accuracy",
       value: last ? fixed(100 * (last.accuracy ?? NaN), 1) : "–",
       unit: "%",
       note: held
-        ? `held out ${percent(held.accuracy)} (${stageName(held.label)}, step ${held.step})`
+        ? `held out ${percent(held.accuracy)} (${evaluated(held)}, step ${held.step})`
         : "",
     },
     timing(job),
   ];
+}
+
+// Training batches have a temperature and a cap of their own: only evaluations are compared.
+function ofBase(held, base) {
+  if (!base || held.label === "base") return "";
+  return ` · ${percent(held.length_mean / base.length_mean, 0)} of the base model's`;
 }
 
 function timing(job) {

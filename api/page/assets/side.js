@@ -3,6 +3,7 @@
 import { byId, el, show } from "/assets/dom.js";
 import { now } from "/assets/api.js";
 import { count, duration, fixed, percent, seconds } from "/assets/format.js";
+import { evaluated } from "/assets/course.js";
 import { hasEnded } from "/assets/head.js";
 
 const SILENT_SECONDS = 15; // a driver says something every two
@@ -144,39 +145,19 @@ function accounting({ generated, trained, excluded, in_flight: flying }) {
 function evaluations(course) {
   const found = course.evaluations;
   if (!found.length) return el("p", { class: "note" }, "None yet.");
-  const head = ["", "accuracy", "95 % interval", "length"].map((text) =>
-    el("th", { scope: "col" }, text),
-  );
-  const rows = found.map((e) =>
-    el(
-      "tr",
-      {},
-      el("th", { scope: "row" }, e.label, el("small", {}, ` step ${e.step}`)),
-      el("td", {}, percent(e.accuracy)),
-      el(
-        "td",
-        {},
-        e.accuracy_ci95
-          ? `${fixed(100 * e.accuracy_ci95[0], 1)} – ${fixed(100 * e.accuracy_ci95[1], 1)}`
-          : "–",
-      ),
-      el("td", {}, fixed(e.length_mean, 1)),
-    ),
-  );
-  return el(
-    "div",
-    { class: "scroll" },
-    el(
-      "table",
-      { class: "facts" },
-      el("thead", {}, el("tr", {}, ...head)),
-      el("tbody", {}, ...rows),
-    ),
-  );
+  const head = ["step", "of the policy", "accuracy", "95 % interval", "length"];
+  const rows = found.map((e) => [
+    e.step,
+    evaluated(e),
+    percent(e.accuracy),
+    e.accuracy_ci95 ? e.accuracy_ci95.map((end) => fixed(100 * end, 1)).join(" – ") : "–",
+    fixed(e.length_mean, 1),
+  ]);
+  return el("table", { class: "facts" }, ...table(head, rows));
 }
 
 function stepsTable(course) {
-  const columns = ["step", "stage", "entropy", "length", "median", "accuracy", "cut off"];
+  const head = ["step", "stage", "entropy", "length", "median", "accuracy", "cut off"];
   const rows = course.steps
     .slice(-TABLE_STEPS)
     .reverse()
@@ -186,15 +167,17 @@ function stepsTable(course) {
       fixed(r.entropy, 3),
       fixed(r.response_length_mean, 1),
       fixed(r.response_length_median, 1),
-      percent(r.accuracy ?? NaN),
-      percent(r.truncated_ratio ?? NaN),
+      percent(r.accuracy),
+      percent(r.truncated_ratio),
     ]);
-  return [
-    el("thead", {}, el("tr", {}, ...columns.map((name) => el("th", { scope: "col" }, name)))),
-    el(
-      "tbody",
-      {},
-      ...rows.map((cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, String(cell))))),
-    ),
-  ];
+  return table(head, rows);
+}
+
+function table(head, rows) {
+  const cells = (kind, row) => row.map((cell, i) => kind(String(cell), i));
+  const body = rows.map((row) =>
+    el("tr", {}, ...cells((text, i) => el(i ? "td" : "th", i ? {} : { scope: "row" }, text), row)),
+  );
+  const top = el("tr", {}, ...cells((text) => el("th", { scope: "col" }, text), head));
+  return [el("thead", {}, top), el("tbody", {}, ...body)];
 }

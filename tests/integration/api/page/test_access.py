@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tests.browser import shows, text
+from tests.browser import Reader, shows, text
+from tests.integration.api.conftest import client_of, make_token, serve
 from tests.integration.api.page.recorded_run import RecordedRun
 from tests.integration.api.page.test_job_page import read
 
@@ -43,7 +44,7 @@ def test_the_whole_page_is_reached_by_keyboard(run, reader):
     curves = [order.index(name) for name in ("entropy", "length", "accuracy")]
     assert curves == sorted(curves)
     assert "The last steps as a table" in order
-    assert order[-2:] == ["OpenAPI", "Prometheus"]
+    assert order[-1] == "API"
 
 
 def test_a_stage_is_ended_without_a_mouse(plane, run, reader):
@@ -55,8 +56,11 @@ def test_a_stage_is_ended_without_a_mouse(plane, run, reader):
     assert focused(page) == "Keep as it is"
     page.keyboard.press("Shift+Tab")
     assert focused(page) == "confirm-yes"
+    page.keyboard.press("Shift+Tab")
+    assert focused(page) == "confirm-reason"
+    page.keyboard.type("by keyboard")
     page.keyboard.press("Enter")
-    shows(page, "#log", "stage requested: next")
+    shows(page, "#log", "by keyboard")
     assert page.evaluate("document.activeElement.dataset.action") == "stage", "focus comes back"
 
 
@@ -68,7 +72,7 @@ def test_curves_are_read_by_keyboard(run, reader):
     assert read(page, "accuracy", "Home").startswith("step 1 compression, training samples 69.9 %")
     assert read(page, "accuracy", "ArrowRight").startswith("step 2 ")
     assert read(page, "accuracy", "ArrowLeft").startswith("step 1 ")
-    assert "held out, exploration 93.4 %" in read(page, "accuracy", "End")
+    assert "held out, after exploration 93.4 %" in read(page, "accuracy", "End")
     assert page.get_attribute("#accuracy .unseen", "aria-live") == "polite"
     assert page.is_visible("#entropy .tip"), "the other curves follow"
     page.keyboard.press("Escape")
@@ -172,50 +176,76 @@ def test_what_is_on_the_page_has_a_name(run, reader):
         assert part in tree, f"{part} is not in\n{tree}"
 
 
-def test_a_key_is_asked_for_kept_in_the_tab_and_sent(plane, run, reader):
-    """This control plane has no keys: its 401 is put in on the way."""
-    reader.expected.append("401")
-    page, sent = reader.page, []
+@pytest.fixture
+def guarded(tmp_path, body, browser):
+    """A control plane that asks for keys, a reader before it, a key to it and one of a stranger."""
+    home = tmp_path / "guarded"
+    mine, other = (
+        make_token(home, "jobs:read", "jobs:write", "jobs:cancel", tenant=t)
+        for t in ("mine", "other")
+    )
+    with serve(home, body) as plane:
+        reader = Reader.before(plane.url, browser)
+        reader.expected += ["401", "404"]
+        yield plane, reader, mine, other
+        reader.check()
+        reader.page.context.close()
 
-    def guarded(route):
-        held = route.request.headers.get("authorization")
-        sent.append(held)
-        if held == "Bearer lac_secret":
-            route.continue_()
-        else:
-            route.fulfill(status=401, content_type="application/problem+json", body="{}")
 
-    page.route(f"{plane.url}/v1/**", guarded)
-    reader.open(f"/jobs/{run.job}")
+def test_a_key_is_asked_for_kept_in_the_tab_and_sent(guarded):
+    plane, reader, mine, _ = guarded
+    job = plane.create(client_of(plane, mine))
+    page = reader.open(f"/jobs/{job}")
     page.wait_for_selector("#key-dialog", state="visible")
     shows(page, "#key-dialog", "This control plane asks for an API key.")
     shows(page, "#link", "not live")
+    assert page.is_hidden("#job")
     assert focused(page) == "key-field"
-    page.keyboard.type("lac_secret")
+    page.keyboard.type("lk_wrong")
     page.keyboard.press("Enter")
-    shows(page, "#state", "running")
-    shows(page, "#log", "base: accuracy")
-    assert page.evaluate("sessionStorage.getItem('laconic.key')") == "lac_secret"
+    page.wait_for_selector("#key-dialog", state="hidden")
+    page.wait_for_selector("#key-dialog", state="visible")
+    page.keyboard.type(mine)
+    page.keyboard.press("Enter")
+    shows(page, "#name", "tiny-cpu")
+    shows(page, "#log", "created from preset")
+    assert page.evaluate("sessionStorage.getItem('laconic.key')") == mine
     assert page.evaluate("localStorage.length") == 0
     assert page.input_value("#key-field") == ""
-    sent.clear()
     page.reload()
-    shows(page, "#state", "running")
-    assert set(sent) == {"Bearer lac_secret"}
-    assert not any("lac_secret" in url for url in reader.requests)
+    shows(page, "#name", "tiny-cpu")
+    assert page.is_hidden("#key-dialog")
+    assert not any(mine in url for url in reader.requests)
     page.click("#key-button")
     page.click("#key-forget")
     page.wait_for_selector("#key-dialog", state="visible")
     assert page.evaluate("sessionStorage.getItem('laconic.key')") is None
 
 
-def test_with_a_key_the_report_is_fetched_and_saved(plane, reader):
-    """A link cannot carry a key."""
-    plane.body = {"preset": "tiny-cpu"}  # its tokenizer is read for the report
-    run = RecordedRun(plane, plane.running()).begin().succeed()
+def test_jobs_of_another_tenant_are_not_there(guarded):
+    plane, reader, mine, other = guarded
+    job = plane.create(client_of(plane, mine))
     page = reader.open("/")
-    page.evaluate("sessionStorage.setItem('laconic.key', 'lac_secret')")
-    reader.open(f"/jobs/{run.job}")
+    page.wait_for_selector("#key-dialog", state="visible")
+    page.keyboard.type(other)
+    page.keyboard.press("Enter")
+    shows(page, "#empty", "No jobs yet")
+    reader.open(f"/jobs/{job}")
+    shows(page, "#absent", f"No job has the id {job}")
+
+
+def test_with_a_key_the_report_is_fetched_and_saved(guarded):
+    """A link cannot carry a key."""
+    plane, reader, mine, _ = guarded
+    plane.body = {"preset": "tiny-cpu"}  # its tokenizer is read for the report
+    job = plane.create(client_of(plane, mine))
+    plane.wait_for("submission", lambda: plane.store.get_job(job).ray_submission_id)
+    for state in ("starting", "running"):
+        plane.store.set_state(job, state, attempt=1)
+    RecordedRun(plane, job).begin().succeed()
+    page = reader.open("/assets/base.css")
+    page.evaluate("key => sessionStorage.setItem('laconic.key', key)", mine)
+    reader.open(f"/jobs/{job}")
     with page.expect_download(timeout=180_000) as download:
         page.click("text=Save the report")
     assert download.value.suggested_filename == "report.html"

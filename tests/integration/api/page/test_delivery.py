@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.integration.api.conftest import make_token, serve
 from tests.integration.api.page.recorded_run import RecordedRun
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -28,6 +29,16 @@ def test_a_page_holds_nothing_of_a_job(plane):
     job = plane.create()
     known, unknown = (plane.http.get(f"/jobs/{i}").text for i in (job, "job-unknown"))
     assert known.replace(job, "X") == unknown.replace("job-unknown", "X")
+
+
+def test_pages_are_open_and_nothing_else_is(tmp_path, body):
+    home = tmp_path / "guarded"
+    make_token(home, "jobs:read")
+    with serve(home, body) as plane:
+        for path in ("/", "/jobs/job-1", "/assets/job.js"):
+            assert plane.http.get(path, headers=HTML).status_code == 200
+        for path in ("/v1/jobs", "/v1/jobs/job-1/report", "/metrics", "/assets/../v1/jobs"):
+            assert plane.http.get(path, headers=HTML).status_code == 401
 
 
 def test_what_stands_in_the_path_stays_text(plane):
@@ -73,7 +84,7 @@ def test_the_report_of_an_ended_job_is_a_page_for_a_browser(plane):
     path = f"/v1/jobs/{run.job}/report"
     assert plane.http.get(path, headers=HTML).json()["code"] == "report_not_ready"
     plane.store.set_state(run.job, "failed", attempt=1, cause="<b>bold</b>")
-    page = plane.http.get(path, headers=HTML)
+    page = plane.http.get(path, headers=HTML, timeout=180)  # it is drawn first
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "sandbox" in page.headers["content-security-policy"]
     assert "script-src" not in page.headers["content-security-policy"]
