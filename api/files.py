@@ -22,7 +22,9 @@ _SHOWN: Final = {
 """What a browser may show; everything else is saved."""
 _SANDBOX: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
-_CONTENT: Final = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+_CONTENT: Final[dict[str, Any]] = {"*/*": {"schema": {}}}
+"""Any bytes: a file that holds JSON is no string, and one that does not is no JSON."""
+
 FILE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The file.", "content": _CONTENT},
     206: {"description": "The range that was asked for.", "content": _CONTENT},

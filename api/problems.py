@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from services.control.cursor import BadCursor
 from services.control.redaction import redact
@@ -141,14 +142,15 @@ def install(app: FastAPI) -> None:
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         code = HTTPStatus(error.status_code).name.lower()
+        headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.NOT_FOUND:
             detail = f"there is nothing at {request.url.path}; /docs lists what there is"
         elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            allowed = (error.headers or {}).get("Allow") or (error.headers or {}).get("allow", "")
+            allowed = ", ".join(_methods(request))
             detail = f"{request.method} is not possible here; use {allowed}"
+            headers = {"Allow": allowed}
         else:
             detail = str(error.detail)
-        headers = dict(error.headers or {})
         return render(request, ApiProblem(error.status_code, code, detail, headers=headers))
 
     app.add_exception_handler(HTTPException, refused)
@@ -158,6 +160,16 @@ def install(app: FastAPI) -> None:
         return render(request, _invalid(error))
 
     app.add_exception_handler(RequestValidationError, invalid)
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method that some route has at the path of a request: the framework names those of the
+    first route only."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
 
 
 def fault(request: Request) -> Response:

@@ -108,10 +108,9 @@ class ControlPlane:
         return self.store.get_job(job).state
 
 
-@pytest.fixture
-def model_folder(tmp_path):
+def write_model(parent):
     """A folder that looks like a checkpoint: what the control plane inspects, and no more."""
-    folder = tmp_path / "model"
+    folder = parent / "model"
     folder.mkdir()
     (folder / "config.json").write_text(
         json.dumps({"model_type": "qwen2", "max_position_embeddings": 1024})
@@ -124,10 +123,9 @@ def model_folder(tmp_path):
     return folder
 
 
-@pytest.fixture
-def body(tmp_path, model_folder):
+def write_body(parent, model_folder):
     """A request that is in order."""
-    data = tmp_path / "train.jsonl"
+    data = parent / "train.jsonl"
     data.write_text('{"question": "q", "answer": "a"}\n')
     return {
         "preset": "tiny-cpu",
@@ -139,9 +137,20 @@ def body(tmp_path, model_folder):
     }
 
 
+@pytest.fixture
+def model_folder(tmp_path):
+    return write_model(tmp_path)
+
+
+@pytest.fixture
+def body(tmp_path, model_folder):
+    return write_body(tmp_path, model_folder)
+
+
 @contextlib.contextmanager
-def serve(home, body, *, limits=None, **settings):
-    """A control plane on a free port; settings are those of a quick test unless given."""
+def serve(home, body, *, limits=None, around=lambda app: app, **settings):
+    """A control plane on a free port; settings are those of a quick test unless given. ``around``
+    wraps the application that is served."""
     chosen = {
         "max_running_jobs": 2,
         "reconcile_seconds": 0.05,
@@ -153,7 +162,7 @@ def serve(home, body, *, limits=None, **settings):
     launcher = RecordingLauncher()
     app = create_app(Settings(home=Home.resolve(home), limits=limits, **chosen), launcher=launcher)
     server = uvicorn.Server(
-        server_config(app, limits, port=0, log_level="error", timeout_graceful_shutdown=2)
+        server_config(around(app), limits, port=0, log_level="error", timeout_graceful_shutdown=2)
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

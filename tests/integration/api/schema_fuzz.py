@@ -1,0 +1,331 @@
+"""schemathesis against a served control plane: every operation of the OpenAPI document, by
+examples, at the edges of its schema, at random, and along its links.
+
+The control plane has keys, and holds a job at work, one that has succeeded with its report, an
+evaluation with its result, checkpoints, a named model, logs and a webhook, so that requests reach
+what lies behind "there is no such thing". Only the Ray cluster is not there.
+
+    python -m tests.integration.api.schema_fuzz --examples 150 --report fuzz.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from api.limits import Limits
+from services.control.webhook_target import networks
+from services.evaluation.result_folder import ResultFolder
+from services.role_log import log_file
+from tests.integration.api.conftest import (
+    ControlPlane,
+    client_of,
+    make_token,
+    serve,
+    write_body,
+    write_model,
+)
+from tests.integration.api.page.recorded_run import RecordedRun
+from tests.integration.api.test_checkpoints_api import write_checkpoint
+from tests.unit.evaluated import response
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "ignored_auth",
+    "use_after_free",
+    "ensure_resource_availability",
+    "unsupported_method",
+    "missing_required_header",
+    "allow_header_conformance",
+)
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+OWN = str(Path(sys.executable).with_name("schemathesis"))
+OFTEN = 0.7
+"""Share of parameters that name something there is."""
+
+
+@dataclass
+class Tally:
+    """What the server was asked, and answered."""
+
+    answers: collections.Counter[tuple[str, str, int]] = field(default_factory=collections.Counter)
+    """By method, template of the path, and status."""
+
+    def around(self, app: Any) -> Any:
+        """An application that counts what passes it."""
+
+        async def counted(scope: Any, receive: Any, send: Any) -> None:
+            async def sending(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    route = getattr(scope.get("route"), "path", "no operation").replace(
+                        ":path}", "}"
+                    )
+                    self.answers[scope["method"], route, message["status"]] += 1
+                await send(message)
+
+            await app(scope, receive, sending if scope["type"] == "http" else send)
+
+        return counted
+
+    @property
+    def requests(self) -> int:
+        return self.answers.total()
+
+    def never_answered(self, document: dict[str, Any]) -> list[str]:
+        """Operations that were never answered with success."""
+        return sorted(
+            operation["operationId"]
+            for path, methods in document["paths"].items()
+            for method, operation in methods.items()
+            if not any((m, r) == (method.upper(), path) and s < 400 for m, r, s in self.answers)
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one run."""
+
+    status: int
+    """Of schemathesis: 0 where it found nothing."""
+    output: str
+    requests: int
+    seconds: float
+    never_answered: list[str]
+    statuses: dict[int, int]
+
+    @property
+    def line(self) -> str:
+        found = " ".join(f"{status}:{count}" for status, count in sorted(self.statuses.items()))
+        return f"{self.requests} requests in {self.seconds:.0f} s, answered {found}"
+
+
+@dataclass(frozen=True)
+class Furnished:
+    """A control plane, and what a request to it may name."""
+
+    plane: ControlPlane
+    token: str
+    known: dict[str, list[Any]]
+    """By parameter."""
+    examples: dict[str, Any]
+    """Bodies by operation id."""
+
+
+@contextmanager
+def furnished(folder: Path, tally: Tally) -> Iterator[Furnished]:
+    """A control plane with something of everything."""
+    body = write_body(folder, write_model(folder))
+    token = make_token(folder / "home", "admin")
+    limits = Limits(rate_per_second=1e5, rate_burst=1e5)
+    here = networks("127.0.0.0/8")
+    with serve(
+        folder / "home", body, limits=limits, around=tally.around, webhook_networks=here
+    ) as plane:
+        http = plane.http = client_of(plane, token)
+        done = RecordedRun(plane, plane.running()).begin().succeed().job
+        works = RecordedRun(plane, plane.running()).begin().go_to(30).job
+        home = plane.context.settings.home
+        for job in (done, works):
+            write_checkpoint(plane, job, 10)
+            write_checkpoint(plane, job, 20)
+            log_file(home.job(job).logs, "generator", 0).parent.mkdir(parents=True, exist_ok=True)
+            log_file(home.job(job).logs, "generator", 0).write_text("first\nsecond\n")
+        report = home.job(done).report
+        report.mkdir(parents=True)
+        (report / "report.json").write_text('{"headline": "shorter"}')
+        (report / "entropy.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+        questions = {"path": body["overrides"]["data"]["path"]}
+        spec = {"model": body["overrides"]["model"], "benchmarks": [questions]}
+        evaluation, failed = (
+            taken(http.post("/v1/evaluations", json={"spec": spec}))["id"] for _ in range(2)
+        )
+        plane.store.set_state(failed, "failed", attempt=1, cause="x")
+        results = ResultFolder(home.job(evaluation).result)
+        results.write({"benchmarks": {"train": {}}})
+        results.keep("train", [response()], 1.0)
+        promotion = {"job": done, "step": 20}
+        taken(http.put("/v1/models/short", json=promotion))
+        hook = {"url": "http://127.0.0.1:9/hook", "topics": ["job.created"]}
+        webhook = taken(http.post("/v1/webhooks", json=hook))["id"]
+        http.post(f"/v1/webhooks/{webhook}/test")
+        delivery = http.get(f"/v1/webhooks/{webhook}/deliveries").json()["data"][0]["id"]
+        known = {
+            "job_id": [done, works],
+            "evaluation_id": [evaluation, failed],
+            "step": [10, 20],
+            "role": ["generator", "driver"],
+            "rank": [0],
+            "preset": ["tiny-cpu"],
+            "name": ["short"],
+            "path": ["model/config.json", "report/report.json", "config.json"],
+            "benchmark": ["train"],
+            "webhook_id": [webhook],
+            "delivery_id": [delivery],
+        }
+        examples = {
+            "createEvaluation": {"spec": spec},
+            "promoteModel": promotion,
+            "createWebhook": hook,
+        }
+        yield Furnished(plane, token, known, examples)
+
+
+def taken(answer: httpx.Response) -> dict[str, Any]:
+    """What an answer says that is a success."""
+    assert answer.is_success, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def described(found: Furnished) -> dict[str, Any]:
+    """The document as this control plane would have it: a key is no option, and examples name what
+    there is."""
+    document: dict[str, Any] = found.plane.http.get("/openapi.json").json()
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            operation["security"] = [way for way in operation["security"] if way]
+            if (example := found.examples.get(operation["operationId"])) is not None:
+                content = operation["requestBody"]["content"]["application/json"]
+                content["examples"] = {"here": {"value": example}}
+    curves = document["paths"]["/v1/metrics"]["get"]["parameters"]
+    for parameter in curves:
+        if parameter["name"] == "job":
+            parameter["example"] = found.known["job_id"]
+        elif parameter["name"] == "field":
+            parameter["example"] = ["entropy", "seconds.train"]
+    return document
+
+
+def configuration(known: dict[str, list[Any]]) -> str:
+    """``schemathesis.toml``: parameters often name what there is."""
+    lines = ["[dictionaries]"]
+    lines += [f"{name} = {{ values = {json.dumps(values)} }}" for name, values in known.items()]
+
+    def bound(**parameters: str) -> Iterator[str]:
+        for name, dictionary in parameters.items():
+            yield f'"path.{name}" = {{ dictionary = "{dictionary}", probability = {OFTEN} }}'
+
+    names = {n: n for n in known if n not in ("preset", "evaluation_id")}
+    lines += ["[parameters]", *bound(**names)]
+    for pattern, parameters in (
+        ("^/v1/evaluations/", {**names, "job_id": "evaluation_id"}),
+        ("^/v1/presets/", {**names, "name": "preset"}),
+    ):
+        lines += ["[[operations]]", f"include-path-regex = '{pattern}'", "[operations.parameters]"]
+        lines += bound(**parameters)
+    return "\n".join(lines) + "\n"
+
+
+def fuzz(
+    folder: Path,
+    *,
+    executable: str,
+    examples: int,
+    seed: int,
+    max_seconds: int | None = None,
+    only: str | None = None,
+) -> Outcome:
+    """Serve a control plane with a home below ``folder``, and let schemathesis loose on it.
+
+    Args:
+        folder: an empty one.
+        executable: the program ``schemathesis``.
+        examples: at most so many test cases an operation and phase.
+        seed: of the random cases.
+        max_seconds: of schemathesis.
+        only: regular expression of paths; else all of them.
+    """
+    tally = Tally()
+    with furnished(folder, tally) as found:
+        document = described(found)
+        schema = folder / "openapi.json"
+        schema.write_text(json.dumps(document))
+        config = folder / "schemathesis.toml"
+        config.write_text(configuration(found.known))
+        command = [executable, "--config-file", str(config), "--no-color", "run", str(schema)]
+        command += ["--url", found.plane.url, "--phases", ",".join(PHASES)]
+        command += ["--checks", ",".join(CHECKS), "--max-examples", str(examples)]
+        command += ["--header", f"Authorization: Bearer {found.token}", "--seed", str(seed)]
+        command += ["--continue-on-failure", "--request-timeout", "60", "--generation-database"]
+        command += [":memory:", "--suppress-health-check", "all", "--no-shrink"]
+        command += ["--warnings", "off", "--output-sanitize", "true"]
+        command += ["--max-time", str(max_seconds)] if max_seconds else []
+        command += ["--include-path-regex", only] if only else []
+        tally.answers.clear()
+        started = time.monotonic()
+        ran = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=quiet_environment(),
+        )
+        seconds = time.monotonic() - started
+        statuses: collections.Counter[int] = collections.Counter()
+        for (_, _, status), count in tally.answers.items():
+            statuses[status] += count
+        if only:
+            document["paths"] = {p: m for p, m in document["paths"].items() if re.search(only, p)}
+        return Outcome(
+            ran.returncode,
+            ran.stdout + ran.stderr,
+            tally.requests,
+            seconds,
+            tally.never_answered(document),
+            dict(statuses),
+        )
+
+
+def quiet_environment() -> dict[str, str]:
+    """Of schemathesis: requests go to this machine, whatever proxy there is."""
+    return {**os.environ, "NO_PROXY": "*", "no_proxy": "*"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Fuzz the API by its OpenAPI document.")
+    parser.add_argument(
+        "--examples", type=int, default=100, help="test cases an operation and phase"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--max-seconds", type=int)
+    parser.add_argument("--only", help="regular expression of paths")
+    parser.add_argument("--schemathesis", default=OWN)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="laconic-fuzz-") as folder:
+        outcome = fuzz(
+            Path(folder),
+            executable=chosen.schemathesis,
+            examples=chosen.examples,
+            seed=chosen.seed,
+            max_seconds=chosen.max_seconds,
+            only=chosen.only,
+        )
+    print(outcome.output)
+    print(outcome.line)
+    if outcome.never_answered:
+        print("never answered with success:", ", ".join(outcome.never_answered))
+    return outcome.status
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
