@@ -164,7 +164,6 @@ LINKS: Final[dict[str, Any]] = {
     "createEvaluation": {
         "evaluation": _link("getEvaluation", "Look at it.", job_id="$response.body#/id"),
         "cancel": _link("cancelEvaluation", "End it.", job_id="$response.body#/id"),
-        "result": _link("getEvaluationResult", "What came out.", job_id="$response.body#/id"),
     },
     "createWebhook": {
         "webhook": _link("getWebhook", "Look at it.", webhook_id="$response.body#/id"),

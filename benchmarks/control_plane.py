@@ -23,12 +23,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.control_plane_parts import RECORD
 from benchmarks.http_load import Connection, Stream
 from services.control.api_keys import make_key
 from services.control.secret import server_secret
@@ -42,15 +43,14 @@ from services.stores.sqlite import SqliteJobStore
 RESULT: Final = Path(__file__).parent / "results" / "control_plane.md"
 JOBS: Final = 10_000
 WORKING: Final = 500
-FEW, MANY: Final = 100, 100_000
+FEW: Final = 100
+MANY: Final = 100_000
 STEPS: Final = 60
 RATE: Final = 200
 """Reads a second."""
 CONNECTIONS: Final = 32
 EVENTS_PER_SECOND: Final = 100
 """Of all jobs at work together."""
-RECORD: Final = {f"figure_{n}": n / 7 for n in range(60)}
-"""About as much as a step record holds."""
 
 
 def fill(home: Home, jobs: int, working: int) -> list[str]:
@@ -64,9 +64,9 @@ def fill(home: Home, jobs: int, working: int) -> list[str]:
         store.set_state(job, "cancelled", attempt=1)
     found = [store.create_job(spec, "tiny-cpu").id for _ in range(working)]
     for n, job in enumerate(found):
-        store.set_submission(job, 1, f"{job}-1")
-        for state in ("starting", "running"):
-            store.set_state(job, state, attempt=1)
+        store.set_ray_submission(job, 1, f"{job}-1")
+        store.set_state(job, "starting", attempt=1)
+        store.set_state(job, "running", attempt=1)
         progress = {"stage": "compression", "step": STEPS, "total_steps": 100, "phase": "train"}
         store.heartbeat(job, 1, progress)
         for step in range(STEPS if n % 10 == 0 else 0):
@@ -174,8 +174,7 @@ async def streams(port: int, key: str, jobs: Sequence[str], count: int, seconds:
     """Follow jobs with so many streams, round and round, and time what arrives."""
     found: list[float] = []
     opened = [
-        await Stream.open(port, key, f"/v1/jobs/{jobs[n % len(jobs)]}/events")
-        for n in range(count)
+        await Stream.open(port, key, f"/v1/jobs/{jobs[n % len(jobs)]}/events") for n in range(count)
     ]
     begin = time.time()
 
@@ -207,14 +206,14 @@ async def pages(few: tuple[int, str], many: tuple[int, str], rounds: int) -> lis
     rows = []
     for name, query in (
         ("first page of 20", "limit=20"),
-        ("of 50, in the middle", "limit=50&after={middle}"),
+        ("of 20, in the middle", "limit=20&after={middle}"),
         ("cancelled ones", "limit=20&state=cancelled"),
         ("of one label", "limit=20&label%5Bteam%5D=t3"),
         ("of a rare label", "limit=1&label%5Brare%5D=yes"),
     ):
         asked: list[tuple[Connection, str, list[float]]] = []
-        for connection in (small, large):
-            middle = await _middle(connection) if "{middle}" in query else ""
+        for connection, jobs in ((small, FEW), (large, MANY)):
+            middle = await _behind(connection, jobs // 2) if "{middle}" in query else ""
             asked.append((connection, "/v1/jobs?" + query.format(middle=middle), []))
         for turn in range(rounds + 20):
             for connection, path, times in asked[:: 1 if turn % 2 else -1]:
@@ -228,18 +227,14 @@ async def pages(few: tuple[int, str], many: tuple[int, str], rounds: int) -> lis
     return rows
 
 
-async def _middle(connection: Connection) -> str:
-    """The cursor behind half of the jobs with few of them, or behind 5,000."""
-    cursor, left = "", 50
-    while left:
+async def _behind(connection: Connection, jobs: int) -> str:
+    """The cursor behind so many jobs."""
+    cursor = ""
+    while jobs > 0:
+        size = min(100, jobs)
         after = f"&after={cursor}" if cursor else ""
-        _, body = await connection.get(f"/v1/jobs?limit={1 if left > 49 else 100}{after}")
-        page = json.loads(body)
-        if not page["has_more"] or not page["next_cursor"]:
-            break
-        cursor, left = page["next_cursor"], left - 1
-        if len(page["data"]) < 100 and left < 49:
-            break
+        _, body = await connection.get(f"/v1/jobs?limit={size}{after}")
+        cursor, jobs = json.loads(body)["next_cursor"], jobs - size
     return cursor
 
 
@@ -277,40 +272,42 @@ async def run(folder: Path, seconds: float, rounds: int) -> str:
 
 def page(read: list[Row], streamed: list[Row], compared: list[str], load: Load) -> str:
     """The results in Markdown."""
-    head = "| {} | number | median, ms | 95 %, ms | 99 %, ms | longest, ms |\n|---|---|---|---|---|---|"
     machine = describe_machine()
+    figures = "number | median, ms | 95 %, ms | 99 %, ms | longest, ms |\n|---|---|---|---|---|---|"
     return "\n".join(
         [
-            "# How soon the control plane answers",
-            "",
-            "`python -m benchmarks.control_plane --write`: a control plane with its default settings, an API",
-            f"key and a SQLite store of {JOBS:,} jobs, of which {WORKING} are at work and get {EVENTS_PER_SECOND} events, heartbeats",
-            "and step records a second. Clients, drivers and server share the cores named below.",
-            "",
-            f"## Reads, {RATE} a second",
-            "",
-            "Each counts from the moment it was due, so a read that waits for another one counts the wait.",
-            "",
-            head.format("read"),
+            f"""\
+# How soon the control plane answers
+
+`python -m benchmarks.control_plane --write`: a control plane with its default settings, an API key
+and a SQLite store of {JOBS:,} jobs. {WORKING} of them are at work, and their drivers write
+{EVENTS_PER_SECOND} events, heartbeats and step records a second. Clients, drivers and server share
+the cores named below.
+
+## Reads, {RATE} a second
+
+Each counts from the moment it was due: a read that waits for another one counts the wait.
+
+| read | {figures}""",
             *(row.cells for row in read),
-            "",
-            "## Event streams",
-            "",
-            "From the time of the event, which the store gives it, to its arrival.",
-            "",
-            head.format("streams"),
+            f"""
+## Event streams
+
+From the time of an event, which the store gives it, to its arrival at the client.
+
+| streams | {figures}""",
             *(row.cells for row in streamed),
-            "",
-            f"## A page of jobs with {FEW} and with {MANY:,} of them",
-            "",
-            "Medians, read in turns in one run.",
-            "",
-            f"| page | {FEW} jobs, ms | {MANY:,} jobs, ms | ratio |",
-            "|---|---|---|---|",
+            f"""
+## A page of jobs with {FEW} and with {MANY:,} of them
+
+Medians, read in turns in one run.
+
+| page | {FEW} jobs, ms | {MANY:,} jobs, ms | ratio |
+|---|---|---|---|""",
             *compared,
-            "",
-            f"Machine: {machine['cores']} cores of {machine['cpu']}, Python {machine['python']}; {load}.",
-            "",
+            f"""
+Machine: {machine["cores"]} cores of an {machine["cpu"]}, Python {machine["python"]}; {load}.
+""",
         ]
     )
 

@@ -59,6 +59,7 @@ CHECKS = (
 )
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 OWN = str(Path(sys.executable).with_name("schemathesis"))
+STEPS = range(10, 60, 10)
 OFTEN = 0.7
 """Share of parameters that name something there is."""
 
@@ -110,12 +111,17 @@ class Outcome:
     requests: int
     seconds: float
     never_answered: list[str]
-    statuses: dict[int, int]
+    """With success."""
+    answers: dict[tuple[str, str, int], int]
+    """By method, path and status."""
 
     @property
     def line(self) -> str:
-        found = " ".join(f"{status}:{count}" for status, count in sorted(self.statuses.items()))
-        return f"{self.requests} requests in {self.seconds:.0f} s, answered {found}"
+        statuses: collections.Counter[int] = collections.Counter()
+        for (_, _, status), count in self.answers.items():
+            statuses[status] += count
+        found = ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items()))
+        return f"{self.requests} requests in {self.seconds:.0f} s: {found}"
 
 
 @dataclass(frozen=True)
@@ -125,9 +131,11 @@ class Furnished:
     plane: ControlPlane
     token: str
     known: dict[str, list[Any]]
-    """By parameter."""
-    examples: dict[str, Any]
-    """Bodies by operation id."""
+    """Values of path parameters."""
+    parameters: dict[tuple[str, str], Any]
+    """Where another value than the first is the one to begin with: by operation id and name."""
+    bodies: dict[str, Any]
+    """By operation id."""
 
 
 @contextmanager
@@ -138,15 +146,23 @@ def furnished(folder: Path, tally: Tally) -> Iterator[Furnished]:
     limits = Limits(rate_per_second=1e5, rate_burst=1e5)
     here = networks("127.0.0.0/8")
     with serve(
-        folder / "home", body, limits=limits, around=tally.around, webhook_networks=here
+        folder / "home",
+        body,
+        limits=limits,
+        max_running_jobs=8,
+        around=tally.around,
+        webhook_networks=here,
     ) as plane:
         http = plane.http = client_of(plane, token)
         done = RecordedRun(plane, plane.running()).begin().succeed().job
-        works = RecordedRun(plane, plane.running()).begin().go_to(30).job
+        works, other, broken = (
+            RecordedRun(plane, plane.running()).begin().go_to(5).job for _ in range(3)
+        )
+        plane.store.set_state(broken, "failed", attempt=1, cause="x")
         home = plane.context.settings.home
-        for job in (done, works):
-            write_checkpoint(plane, job, 10)
-            write_checkpoint(plane, job, 20)
+        for job in (done, works, other, broken):
+            for step in STEPS:
+                write_checkpoint(plane, job, step)
             log_file(home.job(job).logs, "generator", 0).parent.mkdir(parents=True, exist_ok=True)
             log_file(home.job(job).logs, "generator", 0).write_text("first\nsecond\n")
         report = home.job(done).report
@@ -169,24 +185,37 @@ def furnished(folder: Path, tally: Tally) -> Iterator[Furnished]:
         http.post(f"/v1/webhooks/{webhook}/test")
         delivery = http.get(f"/v1/webhooks/{webhook}/deliveries").json()["data"][0]["id"]
         known = {
-            "job_id": [done, works],
+            "job_id": [works, done, other, broken],
             "evaluation_id": [evaluation, failed],
-            "step": [10, 20],
+            "step": list(STEPS),
             "role": ["generator", "driver"],
             "rank": [0],
             "preset": ["tiny-cpu"],
             "name": ["short"],
-            "path": ["model/config.json", "report/report.json", "config.json"],
+            "path": ["config.json", "driver.json", "report/report.json"],
             "benchmark": ["train"],
             "webhook_id": [webhook],
             "delivery_id": [delivery],
         }
-        examples = {
+        parameters = {
+            ("getReport", "job_id"): done,
+            ("downloadArtifact", "job_id"): done,
+            ("downloadArtifact", "path"): "report/report.json",
+            ("downloadCheckpointFile", "path"): "driver.json",
+            ("deleteCheckpoint", "job_id"): done,
+            ("cancelJob", "job_id"): other,
+            ("pauseJob", "job_id"): other,
+            ("resumeJob", "job_id"): broken,
+            ("resumeEvaluation", "job_id"): failed,
+            ("getCurves", "job"): [done, works],
+            ("getCurves", "field"): ["entropy", "seconds.train"],
+        }
+        bodies = {
             "createEvaluation": {"spec": spec},
             "promoteModel": promotion,
             "createWebhook": hook,
         }
-        yield Furnished(plane, token, known, examples)
+        yield Furnished(plane, token, known, parameters, bodies)
 
 
 def taken(answer: httpx.Response) -> dict[str, Any]:
@@ -200,19 +229,28 @@ def described(found: Furnished) -> dict[str, Any]:
     """The document as this control plane would have it: a key is no option, and examples name what
     there is."""
     document: dict[str, Any] = found.plane.http.get("/openapi.json").json()
-    for methods in document["paths"].values():
+    for path, methods in document["paths"].items():
         for operation in methods.values():
+            name = operation["operationId"]
             operation["security"] = [way for way in operation["security"] if way]
-            if (example := found.examples.get(operation["operationId"])) is not None:
+            if (example := found.bodies.get(name)) is not None:
                 content = operation["requestBody"]["content"]["application/json"]
                 content["examples"] = {"here": {"value": example}}
-    curves = document["paths"]["/v1/metrics"]["get"]["parameters"]
-    for parameter in curves:
-        if parameter["name"] == "job":
-            parameter["example"] = found.known["job_id"]
-        elif parameter["name"] == "field":
-            parameter["example"] = ["entropy", "seconds.train"]
+            for parameter in operation.get("parameters", []):
+                known = found.known.get(binding(path, parameter["name"]))
+                if parameter["in"] == "path" and known:
+                    own = found.parameters.get((name, parameter["name"]), known[0])
+                    parameter["example"] = own
+                elif name == "getCurves" and parameter["name"] in ("job", "field"):
+                    parameter["example"] = found.parameters[name, parameter["name"]]
     return document
+
+
+def binding(path: str, parameter: str) -> str:
+    """What a path parameter names: that of another operation may have the same name."""
+    if path.startswith("/v1/evaluations/") and parameter == "job_id":
+        return "evaluation_id"
+    return "preset" if path.startswith("/v1/presets/") else parameter
 
 
 def configuration(known: dict[str, list[Any]]) -> str:
@@ -220,18 +258,13 @@ def configuration(known: dict[str, list[Any]]) -> str:
     lines = ["[dictionaries]"]
     lines += [f"{name} = {{ values = {json.dumps(values)} }}" for name, values in known.items()]
 
-    def bound(**parameters: str) -> Iterator[str]:
-        for name, dictionary in parameters.items():
-            yield f'"path.{name}" = {{ dictionary = "{dictionary}", probability = {OFTEN} }}'
-
-    names = {n: n for n in known if n not in ("preset", "evaluation_id")}
-    lines += ["[parameters]", *bound(**names)]
-    for pattern, parameters in (
-        ("^/v1/evaluations/", {**names, "job_id": "evaluation_id"}),
-        ("^/v1/presets/", {**names, "name": "preset"}),
-    ):
-        lines += ["[[operations]]", f"include-path-regex = '{pattern}'", "[operations.parameters]"]
-        lines += bound(**parameters)
+    for place in ("/v1/evaluations/", "/v1/presets/", ""):
+        if place:
+            lines += ["[[operations]]", f"include-path-regex = '^{place}'"]
+        lines.append("[operations.parameters]" if place else "[parameters]")
+        for name in known:
+            value = f'{{ dictionary = "{binding(place, name)}", probability = {OFTEN} }}'
+            lines.append(f'"path.{name}" = {value}')
     return "\n".join(lines) + "\n"
 
 
@@ -281,9 +314,6 @@ def fuzz(
             env=quiet_environment(),
         )
         seconds = time.monotonic() - started
-        statuses: collections.Counter[int] = collections.Counter()
-        for (_, _, status), count in tally.answers.items():
-            statuses[status] += count
         if only:
             document["paths"] = {p: m for p, m in document["paths"].items() if re.search(only, p)}
         return Outcome(
@@ -292,7 +322,7 @@ def fuzz(
             tally.requests,
             seconds,
             tally.never_answered(document),
-            dict(statuses),
+            dict(tally.answers),
         )
 
 
@@ -320,6 +350,8 @@ def main() -> int:
             max_seconds=chosen.max_seconds,
             only=chosen.only,
         )
+    for (method, path, status), count in sorted(outcome.answers.items()):
+        print(f"{count:6} {status} {method} {path}")
     print(outcome.output)
     print(outcome.line)
     if outcome.never_answered:
