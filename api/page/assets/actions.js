@@ -107,7 +107,7 @@ export class Actions {
     try {
       const same = meaning(action, meant.job) === meaning(action, this.#seen.job);
       if (!same) throw new Refused(412, {});
-      await post(`${this.#path}/${action}`, asked, meant.etag);
+      await post(`${this.#path}/${action}`, asked, { etag: meant.etag });
       say(done);
     } catch (error) {
       this.refuse(`${label}: ${words(error)}`);

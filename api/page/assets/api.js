@@ -62,18 +62,20 @@ export function get(path) {
   return ask(path, read, { headers, signal: AbortSignal.timeout(PATIENCE_MS) });
 }
 
-/** POST, only if the thing is still as `etag` says, where that is known. */
-export async function post(path, body, etag) {
+/** POST, and return what is answered: only if the thing is still as `etag` says, where that is
+ * known, and acting once however often the same is sent with the key `once`. */
+export function post(path, body, { etag, once } = {}) {
   const headers = { Accept: "application/json", "Content-Type": "application/json" };
   if (etag) headers["If-Match"] = etag;
+  if (once) headers["Idempotency-Key"] = once;
   const signal = AbortSignal.timeout(PATIENCE_MS);
   const options = { method: "POST", headers, signal, body: JSON.stringify(body) };
-  await ask(path, (response) => response.text(), options);
+  return ask(path, (response) => response.json(), options);
 }
 
-/** GET a page as a file. */
-export function page(path) {
-  return ask(path, (response) => response.blob(), { headers: { Accept: "text/html" } });
+/** GET a file. */
+export function file(path, accept) {
+  return ask(path, (response) => response.blob(), { headers: { Accept: accept } });
 }
 
 /** Events after the id `after`, until the server ends the stream.

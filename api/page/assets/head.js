@@ -1,9 +1,10 @@
 // The top of a job: its state, its stages, its figures now, and how it ended.
 
 import { byId, el, show } from "/assets/dom.js";
-import { key, now, page, words } from "/assets/api.js";
+import { key, now } from "/assets/api.js";
 import { count, duration, fixed, percent } from "/assets/format.js";
 import { evaluated } from "/assets/course.js";
+import { link } from "/assets/save.js";
 
 /** Whether the job has ended, for good or until somebody resumes it. */
 export const hasEnded = (job) => job.finished_at !== null;
@@ -59,29 +60,9 @@ function outcome(course) {
 
 function reportLink(job) {
   const path = `/v1/jobs/${encodeURIComponent(job.id)}/report`;
-  // A link cannot carry a key: with one, the report is fetched and saved. See onReport.
   const held = key.get() !== null;
-  return el(
-    "a",
-    { href: path, class: "button strong", "data-save": held },
-    held ? "Save the report" : "Open the report",
-  );
-}
-
-/** Save the report where a key is held. */
-export function onReport(refuse) {
-  byId("end").addEventListener("click", async (event) => {
-    const link = event.target.closest("a[data-save]");
-    if (!link) return;
-    event.preventDefault();
-    try {
-      const url = URL.createObjectURL(await page(link.getAttribute("href")));
-      el("a", { href: url, download: "report.html" }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 60000);
-    } catch (error) {
-      refuse(words(error));
-    }
-  });
+  const look = { class: "button strong", "data-save": held ? "report" : null };
+  return link(path, held ? "Save the report" : "Open the report", look);
 }
 
 // -- stages -------------------------------------------------------------------------------------

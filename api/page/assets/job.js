@@ -6,13 +6,16 @@ import { keepLooking, say, wake } from "/assets/connection.js";
 import { Actions } from "/assets/actions.js";
 import { Course } from "/assets/course.js";
 import { drawFigures } from "/assets/figures.js";
-import { drawHead, hasEnded, onReport } from "/assets/head.js";
+import { drawHead, hasEnded } from "/assets/head.js";
 import { Log } from "/assets/log.js";
+import { Results } from "/assets/results.js";
+import { onSave } from "/assets/save.js";
 import { drawSide } from "/assets/side.js";
 
 const RUNNING_SECONDS = 2;
 const ENDED_SECONDS = 5; // somebody may resume it
 const PAGE = 1000;
+const LEAVES_FILES = ["checkpoint", "stage", "evaluation"];
 const SPOKEN = ["state", "stage", "rollback", "rollback_skipped", "evaluation", "failed"];
 
 const path = `/v1/jobs/${encodeURIComponent(byId("job-id").dataset.job)}`;
@@ -20,10 +23,12 @@ const course = new Course();
 const ends = []; // data of the events of type stage
 const log = new Log();
 const actions = new Actions(path);
+const results = new Results(path);
 const showFigures = drawFigures();
 const opened = now();
 let job = null;
 let lastEvent = 0;
+let left = 0; // the last event that tells of files
 let stale = false; // a resumed job has dropped steps that are shown
 let due = false;
 
@@ -59,6 +64,7 @@ async function look() {
   actions.show(job, found.etag);
   draw();
   await lookAtSteps();
+  await results.look(`${job.revision} ${left}`);
 }
 
 /** Fetch the steps not known yet; and, after a resume, those that were run again. */
@@ -124,6 +130,7 @@ function take(event) {
   lastEvent = event.id;
   log.add(event);
   if (event.type === "stage") ends.push(event.data);
+  if (LEAVES_FILES.includes(event.type)) left = event.id;
   if (event.type === "evaluation") course.evaluate(event.data);
   // By then the driver has dropped the steps beyond the checkpoint it resumes from.
   if (event.type === "state" && event.data.to === "running" && event.attempt > 1) stale = true;
@@ -134,7 +141,7 @@ function take(event) {
 
 // -- living -------------------------------------------------------------------------------------
 
-onReport((text) => actions.refuse(text));
+for (const place of ["end", "results"]) onSave(byId(place), (text) => actions.refuse(text));
 setInterval(() => job && !document.hidden && drawWords(), 1000); // "heard from 3 s ago"
 
 async function live() {

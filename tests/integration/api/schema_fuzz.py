@@ -155,12 +155,12 @@ def furnished(folder: Path, tally: Tally) -> Iterator[Furnished]:
     ) as plane:
         http = plane.http = client_of(plane, token)
         done = RecordedRun(plane, plane.running()).begin().succeed().job
-        works, other, broken = (
-            RecordedRun(plane, plane.running()).begin().go_to(5).job for _ in range(3)
+        works, other, resting, broken = (
+            RecordedRun(plane, plane.running()).begin().go_to(5).job for _ in range(4)
         )
         plane.store.set_state(broken, "failed", attempt=1, cause="x")
         home = plane.context.settings.home
-        for job in (done, works, other, broken):
+        for job in (done, works, other, resting, broken):
             for step in STEPS:
                 write_checkpoint(plane, job, step)
             log_file(home.job(job).logs, "generator", 0).parent.mkdir(parents=True, exist_ok=True)
@@ -185,7 +185,7 @@ def furnished(folder: Path, tally: Tally) -> Iterator[Furnished]:
         http.post(f"/v1/webhooks/{webhook}/test")
         delivery = http.get(f"/v1/webhooks/{webhook}/deliveries").json()["data"][0]["id"]
         known = {
-            "job_id": [works, done, other, broken],
+            "job_id": [works, done, other, resting, broken],
             "evaluation_id": [evaluation, failed],
             "step": list(STEPS),
             "role": ["generator", "driver"],
@@ -204,7 +204,7 @@ def furnished(folder: Path, tally: Tally) -> Iterator[Furnished]:
             ("downloadCheckpointFile", "path"): "driver.json",
             ("deleteCheckpoint", "job_id"): done,
             ("cancelJob", "job_id"): other,
-            ("pauseJob", "job_id"): other,
+            ("pauseJob", "job_id"): resting,
             ("resumeJob", "job_id"): broken,
             ("resumeEvaluation", "job_id"): failed,
             ("getCurves", "job"): [done, works],
