@@ -108,17 +108,24 @@ class Client:
     def job(self, job_id: str) -> dict[str, Any]:
         return self._http.json("GET", _job(job_id))
 
-    def cancel(self, job_id: str) -> dict[str, Any]:
-        return self._http.json("POST", _job(job_id, "cancel"))
+    def cancel(
+        self, job_id: str, *, reason: str | None = None, grace_seconds: float | None = None
+    ) -> dict[str, Any]:
+        """End a job for good; its driver may take ``grace_seconds`` for that."""
+        wish = _given(reason=reason, grace_seconds=grace_seconds)
+        return self._http.json("POST", _job(job_id, "cancel"), json=wish)
 
-    def pause(self, job_id: str) -> dict[str, Any]:
-        return self._http.json("POST", _job(job_id, "pause"))
+    def pause(self, job_id: str, *, reason: str | None = None) -> dict[str, Any]:
+        """Free the workers of a job; :meth:`resume` goes on with it."""
+        return self._http.json("POST", _job(job_id, "pause"), json=_given(reason=reason))
 
-    def resume(self, job_id: str) -> dict[str, Any]:
-        return self._http.json("POST", _job(job_id, "resume"))
+    def resume(self, job_id: str, *, reason: str | None = None) -> dict[str, Any]:
+        """Queue a job again that was paused or interrupted, or has failed."""
+        return self._http.json("POST", _job(job_id, "resume"), json=_given(reason=reason))
 
-    def change_stage(self, job_id: str, to: str) -> dict[str, Any]:
-        return self._http.json("POST", _job(job_id, "stage"), json={"to": to})
+    def change_stage(self, job_id: str, to: str, *, reason: str | None = None) -> dict[str, Any]:
+        """Go on with the ``next`` stage, or one by name, after the step that is under way."""
+        return self._http.json("POST", _job(job_id, "stage"), json=_given(to=to, reason=reason))
 
     def wait(self, job_id: str, poll_seconds: float = 1.0) -> dict[str, Any]:
         """Return the job once it has ended; a control plane that restarts meanwhile is waited
@@ -141,6 +148,10 @@ class Client:
     def metrics(self, job_id: str, after_step: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
         params = {"after_step": after_step, "limit": limit}
         return list(self._http.json("GET", _job(job_id, "metrics"), params=params)["data"])
+
+    def metrics_csv(self, job_id: str) -> Iterator[bytes]:
+        """Every record as a line of a table, in parts."""
+        return self._http.download(_job(job_id, "metrics.csv"))
 
     def curves(
         self, jobs: Sequence[str], fields: Sequence[str], points: int = 500
@@ -234,6 +245,11 @@ class Client:
     def models(self) -> list[dict[str, Any]]:
         return list(self._http.json("GET", "/v1/models")["data"])
 
+    def model(self, name: str) -> dict[str, Any]:
+        """A named model with its files; :meth:`download` fetches one,
+        ``/v1/models/NAME/files/PATH``."""
+        return self._http.json("GET", f"/v1/models/{quote(name)}")
+
     def delete_model(self, name: str) -> None:
         self._http.json("DELETE", f"/v1/models/{quote(name)}")
 
@@ -242,12 +258,58 @@ class Client:
     def presets(self) -> list[dict[str, Any]]:
         return list(self._http.json("GET", "/v1/presets")["data"])
 
+    def preset(self, name: str) -> dict[str, Any]:
+        """One preset with everything it resolves to."""
+        return self._http.json("GET", f"/v1/presets/{quote(name, safe='')}")
+
+    def verify(
+        self, cases: Sequence[Mapping[str, Any]], *, policy: str = "reward", kind: str = "math"
+    ) -> list[dict[str, Any]]:
+        """Judge responses as a job would: a verdict for each case ``{"gold", "output"}``."""
+        body = {"cases": [dict(case) for case in cases], "policy": policy, "kind": kind}
+        return list(self._http.json("POST", "/v1/verify", json=body)["data"])
+
+    def audit(
+        self, after: int = 0, limit: int = 100, tenant: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Requests that could change something, oldest first, of a tenant or of all."""
+        params = _given(after=after, limit=limit, tenant=tenant)
+        return list(self._http.json("GET", "/v1/audit", params=params)["data"])
+
+    def audit_log(self) -> Iterator[bytes]:
+        """The whole audit log, a JSON object a line, in parts."""
+        return self._http.download("/v1/audit.ndjson")
+
+    def prometheus(self) -> str:
+        """The series of all jobs at work, in the text format of Prometheus."""
+        return self._http.send("GET", "/metrics").text
+
+    def is_alive(self) -> bool:
+        """Whether the process of the control plane answers."""
+        try:
+            self._http.json("GET", "/livez")
+        except (ApiError, Unreachable):
+            return False
+        return True
+
+    def is_ready(self) -> bool:
+        """Whether its store answers and jobs are being looked after."""
+        try:
+            self._http.json("GET", "/readyz")
+        except (ApiError, Unreachable):
+            return False
+        return True
+
     def whoami(self) -> dict[str, Any]:
         """Who the key is, what it may do, what is left of its quota."""
         return self._http.json("GET", "/v1/whoami")
 
     def webhooks(self) -> list[dict[str, Any]]:
         return list(self._http.json("GET", "/v1/webhooks")["data"])
+
+    def webhook(self, webhook_id: str) -> dict[str, Any]:
+        """A webhook, without its secret."""
+        return self._http.json("GET", f"/v1/webhooks/{webhook_id}")
 
     def create_webhook(
         self, url: str, topics: Sequence[str], description: str = ""
@@ -277,6 +339,11 @@ class Client:
 def is_evaluation(job_id: str) -> bool:
     """Whether an id is that of an evaluation, not of a training job."""
     return job_id.startswith("eval-")
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    """The fields that have a value."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _job(job_id: str, what: str = "") -> str:

@@ -11,7 +11,9 @@ from fastapi import Depends, Request
 from api.authentication import Authenticator
 from api.event_feed import EventFeed
 from api.settings import Settings
+from api.storage_meter import StorageMeter
 from api.stream_slots import StreamSlots
+from api.usage import UsageMemory
 from api.verification import Verification
 from services.control.principal import Principal
 from services.control.stores import ControlStores
@@ -58,6 +60,8 @@ class Context:
         self.authenticator = Authenticator(control.keys, secret)
         self.rate = RateLimiter(limits.rate_per_second, limits.rate_burst)
         self.streams = StreamSlots(limits)
+        self.storage = StorageMeter(settings.home, store)
+        self.usage = UsageMemory(store)
         self.feed = EventFeed(store, settings.poll_seconds, self.closing)
 
 

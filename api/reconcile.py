@@ -106,10 +106,12 @@ class Reconciler:
             if job.ray_submission_id is not None:
                 self._guarded(job, self._check)
         self._keep_logs({j.id: j.attempt for j in jobs if j.ray_submission_id is not None})
-        busy = sum(j.ray_submission_id is not None for j in self._active())
-        for job in reversed(jobs):  # the oldest first
-            if job.ray_submission_id is not None or self._context.closing.is_set():
-                continue
+        waiting = [j for j in reversed(jobs) if j.ray_submission_id is None]  # the oldest first
+        # Counted anew, for some may just have ended; and not at all where nobody waits.
+        busy = sum(j.ray_submission_id is not None for j in self._active()) if waiting else 0
+        for job in waiting:
+            if self._context.closing.is_set():
+                break
             if busy >= self._context.settings.max_running_jobs:
                 break
             busy += 1

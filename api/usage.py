@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
-import os
+import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from api.dependencies import Context
 from api.problems import ApiProblem
 from services.control.quotas import Quota, Usage, objection, workers_of
 from services.spec.kind import Spec
 from services.stores.lifecycle import ACTIVE, JobState
 from services.stores.listing import JobFilter
-from services.stores.protocol import JobRecord
+from services.stores.protocol import JobRecord, JobStore
 
-STORAGE_FRESH_SECONDS: Final = 30.0
-"""How long the size of a tenant's folders is taken for true."""
+if TYPE_CHECKING:
+    from api.dependencies import Context
+
+SHOWN_SECONDS: Final = 1.0
+"""How long a count that is only shown is taken for true."""
 _PAGE: Final = 100
 
-_sizes: dict[tuple[Path, str], tuple[float, int]] = {}
+
+class UsageMemory:
+    """Counts of jobs and workers for those who only want to see them: reading every job at work for
+    each of them would cost more than all else they do. Safe from any thread."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[float, tuple[int, int]]] = {}
+
+    def shown(self, tenant: str) -> tuple[int, int]:
+        """Jobs and workers of a tenant, as of the last second."""
+        with self._lock:
+            then, found = self._known.get(tenant, (float("-inf"), (0, 0)))
+            if time.monotonic() - then >= SHOWN_SECONDS:
+                found = active_usage(self._store, tenant)
+                self._known[tenant] = (time.monotonic(), found)
+            return found
+
+    def forget(self, tenant: str) -> None:
+        """A job of the tenant has begun: whoever looks next shall see it."""
+        with self._lock:
+            self._known.pop(tenant, None)
 
 
-def usage_of(context: Context, tenant: str, quota: Quota) -> Usage:
-    """Count what a quota bounds; what it does not bound is not counted and is 0."""
+def active_usage(store: JobStore, tenant: str) -> tuple[int, int]:
+    """How many jobs of a tenant are queued or at work, and how many workers that takes."""
     jobs = workers = 0
-    if quota.jobs is not None or quota.workers is not None:
-        for job in _jobs(context, tenant, ACTIVE):
-            jobs, workers = jobs + 1, workers + workers_of(job.spec)
-    size = 0 if quota.storage_bytes is None else storage_of(context, tenant)
-    return Usage(jobs, workers, size)
+    for job in _jobs(store, tenant, ACTIVE):
+        jobs, workers = jobs + 1, workers + workers_of(job.spec)
+    return jobs, workers
 
 
 def refuse_over_quota(context: Context, tenant: str, spec: Spec) -> None:
@@ -40,7 +61,7 @@ def refuse_over_quota(context: Context, tenant: str, spec: Spec) -> None:
         ApiProblem: 403, with what is too much and the remedy.
     """
     quota = context.control.quotas.quota(tenant) or context.settings.limits.quota
-    usage = usage_of(context, tenant, quota)
+    usage = _usage_of(context, tenant, quota)
     if (wrong := objection(quota, usage, workers_of(spec))) is not None:
         raise ApiProblem(403, "quota_exceeded", f"tenant {tenant}: {wrong}")
 
@@ -48,44 +69,25 @@ def refuse_over_quota(context: Context, tenant: str, spec: Spec) -> None:
 def note_begun(context: Context, job: JobRecord) -> None:
     """A job was created or resumed: it is seen to, and webhooks are told of it, even if it ends
     before anybody looks."""
+    context.usage.forget(job.tenant)
     if context.control.webhooks.of_tenant(job.tenant):
         context.control.webhooks.follow([job.id])
     context.wake.set()
 
 
-def storage_of(context: Context, tenant: str) -> int:
-    """Bytes on disk of all a tenant's jobs and named models; a file that has several names counts
-    once."""
-    home = context.settings.home
-    root = home.root
-    known = _sizes.get((root, tenant))
-    if known and time.monotonic() - known[0] < STORAGE_FRESH_SECONDS:
-        return known[1]
-    seen: set[tuple[int, int]] = set()
-    total = 0
-    folders = (home.job(job.id).root for job in _jobs(context, tenant, None))
-    for folder in (*folders, home.promoted(tenant)):
-        for status in _files(folder):
-            if (status.st_dev, status.st_ino) not in seen:
-                seen.add((status.st_dev, status.st_ino))
-                total += status.st_blocks * 512
-    _sizes[root, tenant] = (time.monotonic(), total)
-    return total
+def _usage_of(context: Context, tenant: str, quota: Quota) -> Usage:
+    """Count what a quota bounds; what it does not bound is not counted and is 0."""
+    jobs = workers = 0
+    if quota.jobs is not None or quota.workers is not None:
+        jobs, workers = active_usage(context.store, tenant)
+    size = 0 if quota.storage_bytes is None else context.storage.fresh(tenant)
+    return Usage(jobs, workers, size)
 
 
-def _files(folder: Path) -> Iterator[os.stat_result]:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                yield os.lstat(os.path.join(parent, name))
-            except OSError:
-                continue  # A checkpoint was pruned meanwhile.
-
-
-def _jobs(context: Context, tenant: str, states: frozenset[JobState] | None) -> Iterator[JobRecord]:
+def _jobs(store: JobStore, tenant: str, states: frozenset[JobState]) -> Iterator[JobRecord]:
     cursor: str | None = None
     while True:
-        page, cursor = context.store.list_jobs(_PAGE, cursor, states, JobFilter(tenant=tenant))
+        page, cursor = store.list_jobs(_PAGE, cursor, states, JobFilter(tenant=tenant))
         yield from page
         if cursor is None:
             return

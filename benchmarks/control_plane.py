@@ -59,7 +59,7 @@ def fill(home: Home, jobs: int, working: int) -> list[str]:
     assert isinstance(store, SqliteJobStore)
     spec = resolve("tiny-cpu")
     for n in range(jobs - working):
-        labels = {"team": f"t{n % 10}", "rare": "yes"} if n % 97 == 0 else {"team": f"t{n % 10}"}
+        labels = {"team": f"t{n % 4}", "rare": "yes"} if n % 97 == 0 else {"team": f"t{n % 4}"}
         job = store.create_job(spec, "tiny-cpu", labels=labels).id
         store.set_state(job, "cancelled", attempt=1)
     found = [store.create_job(spec, "tiny-cpu").id for _ in range(working)]
@@ -194,7 +194,8 @@ async def streams(port: int, key: str, jobs: Sequence[str], count: int, seconds:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     for stream in opened:
-        stream.close()
+        await stream.close()
+    await asyncio.sleep(1)  # The server may take its time to notice.
     what = "of one job" if len(jobs) == 1 else f"of {len(jobs)} jobs"
     return Row(f"{count} streams {what}", found)
 

@@ -35,8 +35,9 @@ class Connection:
         length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
         return int(head.split(b" ", 2)[1]), int(length or 0)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.writer.close()
+        await self.writer.wait_closed()
 
 
 @dataclass
@@ -59,5 +60,5 @@ class Stream:
                 event = json.loads(line[6:])
                 yield event["id"], event["time"]
 
-    def close(self) -> None:
-        self.connection.close()
+    async def close(self) -> None:
+        await self.connection.close()

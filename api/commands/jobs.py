@@ -123,39 +123,66 @@ def _watch(client: Client, job_id: str) -> None:
         raise typer.Exit(1)
 
 
+Reason = Annotated[
+    str | None, typer.Option(help="Why; it stands in the job's event log.", metavar="TEXT")
+]
+
+
+def _tell(answer: dict[str, Any], text: str, as_json: bool) -> None:
+    """Print what was answered: as it is for a program, in words for a person."""
+    if as_json:
+        print(json.dumps(answer))
+    else:
+        out.print(text)
+
+
 @app.command()
-def cancel(job: JobId, url: Url = None) -> None:
+def cancel(
+    job: JobId,
+    reason: Reason = None,
+    grace: Annotated[
+        float | None,
+        typer.Option(min=0, help="How long its driver may take.", metavar="SECONDS"),
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
     """End a job for good."""
     with Client(url) as client:
-        state = client.cancel(job)["state"]
-        out.print(f"{job} cancelled" if state == "cancelled" else f"{job} was asked to end")
+        found = client.cancel(job, reason=reason, grace_seconds=grace)
+    ended = found["state"] == "cancelled"
+    _tell(found, f"{job} cancelled" if ended else f"{job} was asked to end", as_json)
 
 
 @app.command()
-def pause(job: JobId, url: Url = None) -> None:
+def pause(job: JobId, reason: Reason = None, as_json: AsJson = False, url: Url = None) -> None:
     """Free the workers of a job after the step it is in; resume goes on with it."""
     with Client(url) as client:
-        state = client.pause(job)["state"]
-        out.print(f"{job} is paused" if state == "paused" else f"{job} was asked to pause")
+        found = client.pause(job, reason=reason)
+    paused = found["state"] == "paused"
+    _tell(found, f"{job} is paused" if paused else f"{job} was asked to pause", as_json)
 
 
 @app.command()
 def stage(
     job: JobId,
     to: Annotated[str, typer.Argument(help="next, or the name of a stage ahead.")],
+    reason: Reason = None,
+    as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Move a job to another stage after the step it is in."""
     with Client(url) as client:
-        client.change_stage(job, to)
-        out.print(f"{job} was asked to go on with stage {to}")
+        found = client.change_stage(job, to, reason=reason)
+    _tell(found, f"{job} was asked to go on with stage {to}", as_json)
 
 
 @app.command()
-def resume(job: JobId, url: Url = None) -> None:
+def resume(job: JobId, reason: Reason = None, as_json: AsJson = False, url: Url = None) -> None:
     """Go on with a paused, interrupted or failed job from its last checkpoint."""
     with Client(url) as client:
-        out.print(f"{job} queued, attempt {client.resume(job)['attempt']}")
+        found = client.resume(job, reason=reason)
+    _tell(found, f"{job} queued, attempt {found['attempt']}", as_json)
 
 
 @app.command()

@@ -93,10 +93,14 @@ def logs(
     rank: Annotated[int, typer.Option(min=0, help="Which of the role's workers.")] = 0,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Until the job ends.")] = False,
     tail: Annotated[int | None, typer.Option(min=1, help="Only the last bytes.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The list of logs as JSON.")] = False,
     url: Url = None,
 ) -> None:
     """Show the log of one worker, or which workers have one."""
     with Client(url) as client:
+        if role is None and as_json:
+            print(json.dumps(client.logs(job)))
+            return
         if role is None:
             table = Table("role", "rank", "bytes")
             for found in client.logs(job):

@@ -7,9 +7,7 @@ from fastapi import APIRouter
 from algorithms.strict import Strict
 from api.dependencies import Caller, Ctx
 from api.operation import Operation, needs
-from api.usage import storage_of, usage_of
 from services.control.principal import Scope
-from services.control.quotas import Quota
 
 router = APIRouter(prefix="/v1", tags=["keys"], route_class=Operation)
 
@@ -29,10 +27,11 @@ class WhoAmI(Strict):
     tenant: str
     scopes: list[Scope]
     jobs: Share
-    """Queued, starting or running."""
+    """Queued or at work, as of the last second."""
     workers: Share
     """Of those jobs."""
     storage_bytes: Share
+    """As measured lately."""
 
 
 @router.get(
@@ -41,13 +40,14 @@ class WhoAmI(Strict):
 def whoami(context: Ctx, caller: Caller) -> WhoAmI:
     """What the control plane makes of the key this is sent with."""
     quota = context.control.quotas.quota(caller.tenant) or context.settings.limits.quota
-    usage = usage_of(context, caller.tenant, Quota(jobs=0))
+    jobs, workers = context.usage.shown(caller.tenant)
+    storage = context.storage.last(caller.tenant)
     return WhoAmI(
         actor=caller.actor,
         key_id=caller.key_id,
         tenant=caller.tenant,
         scopes=sorted(caller.scopes),
-        jobs=Share(used=usage.jobs, allowed=quota.jobs),
-        workers=Share(used=usage.workers, allowed=quota.workers),
-        storage_bytes=Share(used=storage_of(context, caller.tenant), allowed=quota.storage_bytes),
+        jobs=Share(used=jobs, allowed=quota.jobs),
+        workers=Share(used=workers, allowed=quota.workers),
+        storage_bytes=Share(used=storage, allowed=quota.storage_bytes),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from services.spec.evaluation_job import EvaluationJobSpec
@@ -21,8 +22,10 @@ def kind_of(spec: Spec) -> JobKind:
     return "evaluation" if isinstance(spec, EvaluationJobSpec) else "training"
 
 
+@lru_cache(maxsize=1024)
 def read_spec(kind: JobKind, text: str) -> Spec:
-    """Read a specification of a kind from JSON.
+    """Read a specification of a kind from JSON. Specifications never change, so those that were
+    read lately are kept: most jobs of a page have the same as another one.
 
     Raises:
         ValidationError: it is none.
