@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,10 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from api.client import is_evaluation
+from api.terminal_plot import plot
 from services.stores.lifecycle import ACTIVE, RESUMABLE
 
-_BLOCKS: Final = "▁▂▃▄▅▆▇█"
-_HISTORY: Final = 40
+_COLUMNS: Final = 46
+_LINES: Final = 3
+"""Of a plot."""
+_STAGES: Final = ("blue", "yellow", "green", "magenta")
+"""Colour of each stage, the same as on the live page."""
 _EVENTS: Final = 4
 COLOURS: Final = {
     "queued": "yellow",
@@ -44,24 +48,12 @@ class _Figure:
     scale: float = 1.0
 
 
-_FIGURES: Final = (
+_PLOTTED: Final = (
     _Figure("token entropy (nats)", "entropy", "{:.3f}"),
     _Figure("response length (tokens)", "response_length_mean", "{:.0f}"),
     _Figure("accuracy (%)", "accuracy", "{:.1f}", 100),
-    _Figure("generated tokens/s", "tokens_per_second", "{:,.0f}"),
 )
-
-
-def sparkline(values: Sequence[float]) -> str:
-    """The last values as bars between their own least and largest."""
-    shown = values[-_HISTORY:]
-    if not shown:
-        return ""
-    low, high = min(shown), max(shown)
-    if high == low:
-        return _BLOCKS[len(_BLOCKS) // 2] * len(shown)
-    top = len(_BLOCKS) - 1
-    return "".join(_BLOCKS[round((v - low) / (high - low) * top)] for v in shown)
+_FIGURES: Final = (*_PLOTTED, _Figure("generated tokens/s", "tokens_per_second", "{:,.0f}"))
 
 
 def duration(seconds: float | None) -> str:
@@ -163,20 +155,25 @@ class ProgressView:
             parts.append(f"now: {progress.get('phase', 'starting')}")
             if progress.get("eta_seconds") is not None:
                 parts.append(f"time left: {duration(progress['eta_seconds'])}")
+            if speed := self._steps.get(self.last_step, {}).get("tokens_per_second"):
+                parts.append(f"{speed:,.0f} tokens/s")
         return Text(" · ".join(parts))
 
     def _figures(self) -> RenderableType:
-        table = Table(box=None, padding=(0, 2), header_style="dim")
-        table.add_column("")
-        table.add_column("now", justify="right")
-        table.add_column("first", justify="right")
-        table.add_column("per step")
-        for figure in _FIGURES:
-            values = self._values(figure)
-            now, first = (
-                (figure.format.format(v) for v in (values[-1], values[0])) if values else ("-", "-")
+        """Each figure with its course over the steps, in the colours of the stages."""
+        table = Table.grid(padding=(0, 2))
+        for figure in _PLOTTED:
+            found = self._values(figure)
+            values = [value for value, _ in found]
+            drawn = plot(values, [style for _, style in found], columns=_COLUMNS, lines=_LINES)
+            now, first, low, high = (
+                (figure.format.format(v) for v in (values[-1], values[0], min(values), max(values)))
+                if values
+                else ("-", "-", "", "")
             )
-            table.add_row(figure.title, Text(now, "bold"), first, Text(sparkline(values), "cyan"))
+            said = Text.assemble(figure.title, "\n", (now, "bold"), "\n", (f"first {first}", "dim"))
+            ends = Text("\n".join([high, *[""] * (_LINES - 2), low]), style="dim", justify="right")
+            table.add_row(said, ends, Text("\n").join(drawn))
         return table
 
     def _evaluated(self) -> RenderableType:
@@ -207,10 +204,18 @@ class ProgressView:
     def _recorded(self, label: str) -> int:
         return sum(r.get("stage") == label for r in self._steps.values())
 
-    def _values(self, figure: _Figure) -> list[float]:
-        records = (self._steps[s] for s in sorted(self._steps))
-        found = (r.get(figure.field) for r in records)
-        return [float(v) * figure.scale for v in found if v is not None]
+    def _values(self, figure: _Figure) -> list[tuple[float, str]]:
+        """Value and style of each step that has the figure."""
+        names = [stage["name"] for stage in self.job["spec"]["stages"]]
+        found = []
+        for step in sorted(self._steps):
+            record = self._steps[step]
+            if (value := record.get(figure.field)) is None:
+                continue
+            name = str(record.get("stage", "")).partition(".")[0]  # without the cycle's number
+            place = names.index(name) if name in names else 0
+            found.append((float(value) * figure.scale, _STAGES[place % len(_STAGES)]))
+        return found
 
 
 def _may_end_sooner(spec: Mapping[str, Any]) -> bool:

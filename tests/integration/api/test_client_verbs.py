@@ -55,7 +55,7 @@ def every_verb(client: Client, found: Furnished, folder) -> None:
     assert client.curves([works, done], ["entropy"])[0]["job"] == works
     assert client.logs(works)[0]["role"]
     assert client.log(works, "generator")["text"] == "first\nsecond\n"
-    assert client.report(done)["evaluations"]
+    assert client.report(done)["job"]["id"] == done
     # What they leave.
     assert [c["step"] for c in client.checkpoints(done)] == [50, 40, 30, 20, 10]
     assert client.checkpoint(done, 10)["files"]
