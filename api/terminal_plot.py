@@ -30,8 +30,8 @@ def plot(values: Sequence[float], styles: Sequence[str], *, columns: int, lines:
         before = levels[max(0, place - 1)]
         # The dots between two values make a curve of them.
         for dot in range(min(level, before + (level > before)), max(level, before - 1) + 1):
-            line, row = divmod(4 * lines - 1 - dot, 4)
-            cells[line][place // 2] |= _DOTS[row][place % 2]
+            row = 4 * lines - 1 - dot
+            cells[row // 4][place // 2] |= _DOTS[row % 4][place % 2]
         colours[place // 2] = points[place][1]
     drawn = []
     for line in cells:

@@ -209,6 +209,22 @@ def test_a_method_that_is_not_allowed(plane):
     assert "allow" in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/jobs", "GET, POST"),
+        ("/v1/models/x", "DELETE, GET, PUT"),
+        ("/v1/jobs/x/checkpoints/1/pin", "DELETE, PUT"),
+        ("/", "GET"),
+    ],
+)
+def test_a_405_names_every_method_there_is(plane, path, allowed):
+    answer = plane.http.request("OPTIONS", path)
+    body = problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == allowed
+    assert body["detail"].endswith(f"use {allowed}")
+
+
 def test_a_fault_says_nothing_of_the_inside(plane):
     plane.launcher.size_error = RuntimeError("secret detail")
     answer = plane.http.post("/v1/jobs", json=plane.body)
