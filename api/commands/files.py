@@ -69,10 +69,13 @@ def download_checkpoint(job: JobId, step: Step, to: Folder, url: Url = None) -> 
 
 
 @models.command()
-def promote(name: Name, job: JobId, step: Step, url: Url = None) -> None:
+def promote(name: Name, job: JobId, step: Step, as_json: AsJson = False, url: Url = None) -> None:
     """Give the policy of a checkpoint a name, under which it stays."""
     with Client(url) as client:
         found = client.promote(name, job, step)
+    if as_json:
+        print(json.dumps(found))
+        return
     out.print(f"{name} is step {step} of {job}: {found['path']}", soft_wrap=True)
 
 

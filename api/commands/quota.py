@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from api.commands.options import HomeFolder, out
+from api.commands.options import AsJson, HomeFolder, out
 from services.control.quotas import Quota, QuotaStore
 from services.control.stores import open_control
 from services.home import Home
@@ -42,8 +44,11 @@ def unset(tenant: Tenant, home: HomeFolder = None) -> None:
 
 
 @app.command("list")
-def list_(home: HomeFolder = None) -> None:
+def list_(as_json: AsJson = False, home: HomeFolder = None) -> None:
     """Show the tenants that have a quota of their own."""
+    if as_json:
+        print(json.dumps({t: asdict(q) for t, q in _open(home).quotas().items()}))
+        return
     table = Table("tenant", "jobs", "workers", "storage")
     for tenant, quota in _open(home).quotas().items():
         storage = quota.storage_bytes

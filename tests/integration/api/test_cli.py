@@ -47,6 +47,16 @@ def test_submit_a_preset_with_overrides(plane, laconic):
     assert spec.evaluation is None
 
 
+def test_what_is_asked_of_a_job_has_its_reason_and_an_answer_for_programs(plane, laconic):
+    job = plane.running()
+    done = laconic("stage", job, "next", "--reason", "short enough", "--json")
+    assert json.loads(done.stdout)["to"] == "next"
+    done = laconic("cancel", job, "--reason", "wrong data", "--grace", "5", "--json")
+    assert json.loads(done.stdout)["id"] == job
+    said = [e.reason for e in plane.store.events(job) if e.reason]
+    assert said == ["short enough", "wrong data"]
+
+
 def test_submit_a_specification_from_standard_input(plane, laconic):
     spec = plane.store.get_job(plane.create()).spec
     text = yaml.safe_dump(spec.model_dump(mode="json"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -167,6 +169,29 @@ def test_webhooks(local, laconic):
     assert json.loads(laconic("webhooks", "list", "--json")) == []
 
 
-def test_completion_is_there_for_the_shell():
-    done = runner.invoke(app, ["--show-completion", "bash"], env={**os.environ, "SHELL": "bash"})
-    assert "_TYPER_COMPLETE" in done.output or "complete" in done.output
+_AS_INSTALLED = "import sys; sys.argv = ['laconic']; from api.cli import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("laconic checkp", "checkpoints"),
+        ("laconic status --st", "--state"),
+        ("laconic logs -", "-f"),
+    ],
+)
+def test_the_shell_completes_what_is_typed(typed, offered):
+    ask = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.argv = ['laconic']; from api.cli import main; main()",
+        ],
+        env={**os.environ, "_LACONIC_COMPLETE": "complete_bash", **ask},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert offered in done.stdout.split(), done.stderr
