@@ -85,8 +85,10 @@ _COMMANDS = {
 _STYLE = re.compile(r"\\bold\s*\{([^{}]*)\}|\\text\s*\{\s*([eid])\s*\}")
 _OLD_STYLE = re.compile(r"\{\\(?:rm|bf|it)\s+([^{}]*)\}")
 _FUNCTION = re.compile(
-    r"\\text\s*\{(a(?:rc|r)?(?:sin|cos|tan)h?|(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp|max|min)\}"
+    r"\\text\s*\{\s*(a(?:rc|r)?(?:sin|cos|tan)h?|(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp|max)"
+    r"\s*\}|(?<![0-9}])(?<![0-9}] )\\text\s*\{\s*(min)\s*\}"
 )
+"""After a number ``\\text{min}`` is a minute."""
 _CIRCLE = re.compile(r"\^\s*\{\s*\\circ\s*\}|\^\s*\\circ(?![A-Za-z])")
 _PRIME = re.compile(r"\^\s*\{((?:\s*\\prime)+)\s*\}|\^\s*\\prime(?![A-Za-z])")
 _BARE_SCRIPT = re.compile(r"([_^])\s*(-?[0-9]+|-?[A-Za-z]|\\[A-Za-z]+(?![A-Za-z{]))")
@@ -123,7 +125,7 @@ def canonical(text: str) -> str:
         s = _OLD_STYLE.sub(r"\\text{\1}", s)
         s = _UNDERLINE.sub(r"\1", _COLOUR.sub("", s))
         s = _MODULUS.sub(lambda m: rf"\pmod{{{m[1] or m[2]}}}", s)
-        s = _FUNCTION.sub(r"\\\1 ", _STYLE.sub(r"\1\2", s))
+        s = _FUNCTION.sub(r"\\\1\2 ", _STYLE.sub(r"\1\2", s))
         s = _CIRCLE.sub(r"^\\circ ", s)
         s = _PRIME.sub(lambda m: "'" * max(1, (m[1] or "").count("prime")), s)
         s = _BARE_ROOT.sub(r"\\sqrt\1{\2}", s)
