@@ -1,4 +1,4 @@
-r"""Congruences: ``n \equiv 3 \pmod 7`` and ``10 \pmod 7`` say the same, and ``3`` is short for it."""
+r"""Congruences: ``n \equiv 3 \pmod 7`` and ``10 \pmod 7`` say the same; ``3`` is short for it."""
 
 from __future__ import annotations
 

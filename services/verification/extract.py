@@ -47,9 +47,9 @@ def extract(text: str, policy: Policy = "reward") -> Extraction:
     """Find the answer: the last balanced ``\\boxed{}`` or ``\\fbox{}`` after the last ``</think>``.
 
     A box before the thinking is closed counts for nothing, so a response cut at the generation cap
-    has no answer, nor has one that opens its thinking again. Under ``eval`` a final statement counts where there is no box at all; under
-    ``thinkless-parity`` an unfinished response is read too, and its last number counts. Linear in
-    the length of the text.
+    has no answer, nor has one that opens its thinking again. Under ``eval`` a final statement
+    counts where there is no box at all; under ``thinkless-parity`` an unfinished response is read
+    too, and its last number counts. Linear in the length of the text.
     """
     rules = RULES[policy]
     closes = text.count(THINK_CLOSE)

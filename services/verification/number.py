@@ -39,7 +39,8 @@ _SCALES = {
     "trillion": 10**12,
 }
 _MONEY = re.compile(
-    r"(-?)(?:(?:US)?\\?(\$)|([£€¥₹])|(?:\\text\{ ?)?(USD|EUR|GBP|INR|Rs)\.? ?\}?(?![A-Za-z])) ?(?=.)"
+    r"(-?)(?:(?:US)?\\?(\$)|([£€¥₹])"
+    r"|(?:\\text\{ ?)?(USD|EUR|GBP|INR|Rs)\.? ?\}?(?![A-Za-z])) ?(?=.)"
 )
 _WORDS = {
     word: value
@@ -64,7 +65,8 @@ _SUFFIX = re.compile(
     r"|(?P<degree>\^\\circ(?:\\text\{(?P<scale>[CF])\}| ?(?P<letter>[CF]))?)"
     r"|(?<=[0-9])(?P<mark>''|'|\")"
     r"|(?: |(?<=[0-9]))(?P<bare>[A-Za-z][A-Za-z. ]{0,30}(?:/[A-Za-z]{1,10})?(?:\^\{[23]\})?)"
-    r"|(?P<text>(?:[/ ]|\\cdot ?|\\text\{[A-Za-z](?:[A-Za-z. /^0-9]|\^\{-?[0-9]\}|\\cdot ?){0,40}\}(?:\^\{?-?[0-9]\}?)?)+)"
+    r"|(?P<text>(?:[/ ]|\\cdot ?|\\text\{[A-Za-z](?:[A-Za-z. /^0-9]|\^\{-?[0-9]\}|\\cdot ?){0,40}\}"
+    r"(?:\^\{?-?[0-9]\}?)?)+)"
     r"|\\frac\{\\text\{(?P<over>[A-Za-z.]{1,20})\}\}\{\\text\{(?P<under>[A-Za-z.]{1,20})\}\})\Z"
 )
 _TEXT = re.compile(r"\\text\{((?:[^{}]|\{[^{}]*\})*)\}")
@@ -116,7 +118,7 @@ def split_unit(s: str) -> tuple[str, str | None]:
     body, name = s[: found.start()].strip(), _unit_name(found)
     if name is None or (found["bare"] and _value(body) is None) or body.endswith("\\"):
         return s, None
-    if found["degree"] and _OF_AN_ANGLE.search(body):
+    if (found["degree"] or name.startswith("deg")) and _OF_AN_ANGLE.search(body):
         return s, None
     return body, name or None
 

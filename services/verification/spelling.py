@@ -16,12 +16,12 @@ _CHARACTERS = str.maketrans(
         **{"±": r"\pm ", "∓": r"\mp ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx "},
         **{"⩽": r"\le ", "⩾": r"\ge ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in "},
         **{"∅": r"\emptyset ", "∞": r"\infty ", "°": r"^\circ ", "…": r"\ldots ", "∠": r"\angle "},
-        **dict.fromkeys("˚º", r"^\circ "),
+        **{"˚": r"^\circ ", "º": r"^\circ ", "µ": r"\mu "},
         **{"ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}"},
         **{"½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}"},
         **{"¾": r"\frac{3}{4}", "⅕": r"\frac{1}{5}", "⅙": r"\frac{1}{6}", "⅛": r"\frac{1}{8}"},
         **{"α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon "},
-        **{"θ": r"\theta ", "λ": r"\lambda ", "μ": r"\mu ", "µ": r"\mu ", "ν": r"\nu ", "π": r"\pi "},
+        **{"θ": r"\theta ", "λ": r"\lambda ", "μ": r"\mu ", "ν": r"\nu ", "π": r"\pi "},
         **{"ρ": r"\rho ", "σ": r"\sigma ", "τ": r"\tau ", "φ": r"\phi ", "ϕ": r"\phi "},
         **{"ω": r"\omega ", "Ω": r"\Omega ", "Δ": r"\Delta ", "ħ": r"\hbar "},
     }
@@ -50,8 +50,8 @@ _COMMANDS = {
     name: meaning
     for meaning, names in {
         "": "left right middle big Big bigg Bigg bigl bigr Bigl Bigr displaystyle textstyle "
-        "scriptstyle limits nolimits tiny scriptsize footnotesize small normalsize large Large LARGE "
-        "huge Huge",
+        "scriptstyle limits nolimits tiny scriptsize footnotesize small normalsize large Large "
+        "LARGE huge Huge",
         " ": "quad qquad thinspace enspace",
         r"\frac": "dfrac tfrac cfrac nicefrac sfrac",
         r"\binom": "dbinom tbinom",
@@ -102,8 +102,12 @@ _IDLE_SPACE = re.compile(
 """Every space but one between two words, and one that tells ``100, 200`` from a thousands comma."""
 _COLOUR = re.compile(r"\\(?:text)?color\s*\{[A-Za-z]{1,20}\}|\\(?:bf|rm|it)(?![A-Za-z])")
 _UNDERLINE = re.compile(r"\\underline\s*\{([^{}]*)\}")
-_MODULUS = re.compile(r"\(?\s*\\(?:pmod|mod|bmod)\s*(?:\{([^{}]*)\}|([0-9A-Za-z]+))\s*\)?")
+_MODULUS = re.compile(
+    r"\(?\s*(?:\\(?:pmod|mod|bmod)|\\text\{\s*mod\s*\})\s*(?:\{([^{}]*)\}|([0-9A-Za-z]+))\s*\)?"
+)
 _MODULUS_IN_WORDS = re.compile(r"\\text\s*\{\s*\(?\s*mod(?:ulo)?\s+([0-9]+)\s*\)?\s*\}")
+_OUTWARD = re.compile(r"(\A|=|\\(?:in|cup|cap))([\[\](])([^\[\]()]*)([\[\])])(?=\Z|\\c[au]p)")
+_SEVERAL = re.compile("[,;]")
 _DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"))
 _WRAPPER = re.compile(r"\\text\s*\{([^{}]*)\}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -139,6 +143,8 @@ def canonical(text: str) -> str:
     s = _BARE_SCRIPT.sub(_braced_script, s)
     s = _unwrapped(" ".join(s.split()))
     s = _IDLE_SPACE.sub("", _SPACE_BEFORE_DIGIT.sub(r"\1", s))
+    if "]" in s or "[" in s:
+        s = _OUTWARD.sub(_round, s)
     return _APPLIED.sub(r"\1\2", s)
 
 
@@ -164,6 +170,14 @@ def _braced_script(found: re.Match[str]) -> str:
 def _braced_fraction(found: re.Match[str]) -> str:
     top = found[2] or f"{{{found[1]}}}"
     return rf"\frac{top}" + (f"{{{found[3]}}}" if found[3] else "")
+
+
+def _round(found: re.Match[str]) -> str:
+    """Write an open end of an interval as a round bracket: ``]0,1[`` is ``(0,1)``."""
+    before, opening, ends, closing = found.groups()
+    if not _SEVERAL.search(ends):
+        return found[0]
+    return f"{before}{'(' if opening == ']' else opening}{ends}{')' if closing == '[' else closing}"
 
 
 def _unwrapped(text: str) -> str:

@@ -49,7 +49,9 @@ _CHOICE = re.compile(
     r"(?:\\text\{)?\(([A-J])\)(?:\})?[.:]?(.*)|(?:\\text\{)?([A-J])(?:\}?[.:]\}?|\)\}?)(.*)|([A-J])",
     re.DOTALL,
 )
-_CALLED = re.compile(r"(?:\\text\{)?(?:[Oo]ption|[Cc]hoice|[Aa]nswer)[ :]+\}?(?=\(?[A-J]\b)")
+_CALLED = re.compile(
+    r"(?:\\text\{)?(?:[Oo]ption|[Cc]hoice|[Aa]nswer)[ :]*\}?[ :]*(?=\(?[A-J](?![A-Za-z]))"
+)
 _OTHER_CHOICE = re.compile(r"\([A-J]\)|\b(?:or|and)\b|(?<![A-Za-z])[A-J](?![A-Za-z])")
 _CLOCK = re.compile(
     r"0?([0-9]{1,2})(?::([0-9]{2}))?\s*(?:\\text\s*\{)?\s*(?:([ap])\.?\s?m\.?)?\s*\}?", re.I
@@ -57,9 +59,7 @@ _CLOCK = re.compile(
 _NUMERAL = re.compile(
     r"\(?(?:\\text\{)?([0-9A-Fa-f]+)\}?\)?_\{(?:\\text\{)?\(?([0-9]{1,2}|[a-z]+)\)?\}*"
 )
-_IN_BASE = re.compile(
-    r"([0-9A-Fa-f]+?)(?:\\text\{)?\(?(?:in)?base\}?([0-9]{1,2}|[a-z]+)\)?\}?"
-)
+_IN_BASE = re.compile(r"([0-9A-Fa-f]+?)(?:\\text\{)?\(?(?:in)?base\}?([0-9]{1,2}|[a-z]+)\)?\}?")
 _BASES = {
     **{"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8"},
     **{"nine": "9", "ten": "10", "eleven": "11", "twelve": "12", "sixteen": "16"},
