@@ -40,8 +40,6 @@ workers; then it is stopped."""
 _FRESH_SECONDS: Final = 10.0
 """A heartbeat younger than this is an observation too: the driver writes one every two seconds."""
 _LEASE: Final = "reconciler"
-_LEASE_SECONDS: Final = 15.0
-"""How long the jobs go unlooked after when the control plane that did so is killed."""
 _TIDY_SECONDS: Final = 60.0
 """Time between two rounds of trimming and removing old records."""
 _LOG_TAIL: Final = 4000
@@ -55,7 +53,7 @@ class Reconciler:
         self._context = context
         self._told: set[tuple[str, int]] = set()
         self._watched: dict[str, int] = {}
-        self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._owner = _owner(context)
         self._tidied = 0.0
         self._thread = threading.Thread(target=self._loop, name="reconciler", daemon=True)
         self._ending = threading.Event()
@@ -86,14 +84,19 @@ class Reconciler:
             time.sleep(0.2)
 
     def _loop(self) -> None:
+        lease_seconds = self._context.settings.lease_seconds
         while not self._ending.is_set():
             self._context.wake.clear()
             try:
-                if self._context.store.hold(_LEASE, self._owner, _LEASE_SECONDS):
+                leads = self._context.store.hold(_LEASE, self._owner, lease_seconds)
+                if leads:
                     self.look()
                     self._tidy()
+                    self._context.last_looked = time.time()
+                self._context.leads = leads
                 self._context.last_reconciled = time.time()
             except StoreUnavailable as error:
+                self._context.leads = False
                 log.warning("%s", error)
             except Exception:
                 log.exception("a look at the jobs failed; the next one follows")
@@ -105,10 +108,15 @@ class Reconciler:
         for job in jobs:
             if job.ray_submission_id is not None:
                 self._guarded(job, self._check)
+            elif job.state != "queued":
+                # Its driver has reported, so it was submitted: whoever did so could not write it
+                # down any more.
+                self._guarded(job, self._note_submission)
         self._keep_logs({j.id: j.attempt for j in jobs if j.ray_submission_id is not None})
         busy = sum(j.ray_submission_id is not None for j in self._active())
         for job in reversed(jobs):  # the oldest first
-            if job.ray_submission_id is not None or self._context.closing.is_set():
+            is_waiting = job.ray_submission_id is None and job.state == "queued"
+            if not is_waiting or self._context.closing.is_set():
                 continue
             if busy >= self._context.settings.max_running_jobs:
                 break
@@ -157,13 +165,17 @@ class Reconciler:
         except LaunchError as error:
             self._tell_once(job, "waiting", f"waits for Ray: {error}")
             return
-        context.store.set_ray_submission(job.id, job.attempt, name)
-        context.store.append_event(
+        self._note_submission(job)
+        if context.store.get_job(job.id).state not in ACTIVE:
+            self._stop(name)
+
+    def _note_submission(self, job: JobRecord) -> None:
+        name = submission_id(job.id, job.attempt)
+        self._context.store.set_ray_submission(job.id, job.attempt, name)
+        self._context.store.append_event(
             job.id, "submitted", f"driver submitted to Ray as {name}", attempt=job.attempt
         )
         self._watched[job.id] = job.attempt
-        if context.store.get_job(job.id).state not in ACTIVE:
-            self._stop(name)
 
     def _is_leaving(self, job: JobRecord) -> bool:
         """Whether the driver of the attempt before still has its workers, or may have."""
@@ -317,3 +329,12 @@ class Reconciler:
         except LaunchError as error:
             log.info("%s", error)
             return ""
+
+
+def _owner(context: Context) -> str:
+    """What the lease is held as. Who is alone on a home folder is still who it was after a start,
+    and need not wait for the lease of a process that was killed."""
+    host = socket.gethostname()
+    if context.settings.alone:
+        return f"{host}:{context.settings.home.root}"
+    return f"{host}:{os.getpid()}:{secrets.token_hex(4)}"

@@ -303,7 +303,9 @@ def test_old_jobs_go_and_logs_of_jobs_at_work_are_trimmed(plane, monkeypatch):
 
 def test_of_two_control_planes_on_a_store_one_looks_after_the_jobs(tmp_path):
     store = SqliteJobStore(tmp_path / "jobs.db")
-    settings = Settings(home=Home(tmp_path).create(), reconcile_seconds=0.05, max_running_jobs=9)
+    settings = Settings(
+        home=Home(tmp_path).create(), reconcile_seconds=0.05, max_running_jobs=9, alone=False
+    )
     control = open_control(settings.home.control_database)
     contexts = [
         Context(settings, store, RecordingLauncher(), control, b"s" * 32, Verification(1))
@@ -321,11 +323,16 @@ def test_of_two_control_planes_on_a_store_one_looks_after_the_jobs(tmp_path):
         contexts[1].launcher.shown[f"{job}-1"] = Observation("running")
         store.set_state(job, "starting", attempt=1)
         assert submitted[1] == []
+        assert [(c.leads, c.last_looked is not None) for c in contexts] == [
+            (True, True),
+            (False, False),
+        ]
         first.stop()
         later = store.create_job(resolve("tiny-cpu"), None).id
         wait_until("the other", lambda: submitted[1] == [f"{later}-1"], 15)
         assert submitted[0] == [f"{job}-1"]
         assert store.get_job(job).state == "starting"
+        assert contexts[1].leads
     finally:
         contexts[1].launcher.shown.clear()
         second.stop()

@@ -27,7 +27,6 @@ import psutil
 from ray.job_submission import JobSubmissionClient
 from ray.util.state import list_nodes
 
-import api.reconcile
 from actors.attempt import run_driver
 from api.commands.running import serve
 from api.serving import ControlPlane
@@ -95,8 +94,6 @@ class Machine(HTTPServer):
 
     def serve_control_plane(self, port: int, home: str, environment: dict, log: str) -> int:
         def child() -> None:
-            if seconds := environment.get("LACONIC_TEST_LEASE_SECONDS"):
-                api.reconcile._LEASE_SECONDS = float(seconds)
             serve(port=port, home=Path(home))
 
         pid = self.fork(Path(log), environment, child)

@@ -31,9 +31,11 @@ class QuickDriver(Attempt):
         self._steps, self._hold = int(labels.get("steps", "8")), labels.get("hold", "")
         self._log = Path(os.environ["LACONIC_TEST_STEPS"])
         self._checkpoint = home.job(job_id).root / "quick-checkpoint"
-        self._step, self._within = 0, False
+        self._step, self._within, self._is_running = 0, False, False
 
     def current_progress(self) -> dict[str, Any] | None:
+        if not self._is_running:
+            return None
         return {"step": self._step, "total_steps": self._steps, "cycle": 1, "stage_index": 0}
 
     def is_busy(self, *, pausing: bool) -> bool:
@@ -51,6 +53,7 @@ class QuickDriver(Attempt):
             self._step = int(self._checkpoint.read_text())
         self.store.truncate_metrics(self.job_id, self.attempt, self._step)
         self.become_running()
+        self._is_running = True
         while self._step < self._steps:
             self._one_step()
             if self._step % 3 == 0:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -83,6 +83,11 @@ class Plane:
             raise AssertionError(f"the control plane has ended: {self.log.read_text()[-3000:]}")
         with contextlib.suppress(httpx.TransportError):
             return self.http.get("/readyz").is_success
+        return False
+
+    def leads(self) -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return "\nlaconic_leader 1.0" in self.http.get("/metrics").text
         return False
 
     def job(self, job_id: str) -> dict:
@@ -167,17 +172,34 @@ class World:
             tick=0.02,
         )
 
-    def driver(self, job: str, attempt: int = 1) -> dict | None:
-        """What the machine knows of the driver of an attempt."""
-        return self.machine.drivers().get(f"{job}-{attempt}")
+    def wait_for(self, what: str, condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+        return wait_until(what, condition, seconds, tick=0.02)
 
-    def drivers_of(self, job: str) -> list[str]:
-        return [name for name in self.machine.drivers() if name.rpartition("-")[0] == job]
+    def jobs(self) -> list[str]:
+        return [j["id"] for j in self.plane.http.get("/v1/jobs?limit=100").json()["data"]]
 
+    def drivers_of(self, job: str) -> dict[str, dict]:
+        """What the machine knows of the drivers of a job, by submission id."""
+        found = self.machine.drivers().items()
+        return {name: driver for name, driver in found if name.rpartition("-")[0] == job}
 
-def seconds_since(begin: float) -> float:
-    return time.monotonic() - begin
+    def kill_driver(self, job: str) -> None:
+        """End the last driver of a job as a power cut would."""
+        kill(list(self.drivers_of(job).values())[-1]["pid"])
 
+    def terminate_driver(self, job: str) -> None:
+        os.kill(list(self.drivers_of(job).values())[-1]["pid"], signal.SIGTERM)
 
-def is_submission_of(name: str, job: str) -> bool:
-    return re.fullmatch(rf"{re.escape(job)}-\d+", name) is not None
+    def steps_of(self, job: str) -> list[dict]:
+        return [step for step in self.machine.steps() if step["job"] == job]
+
+    def is_submitted(self, job: str, state: str) -> bool:
+        """Whether the store knows of the driver, where there is one: it may report before."""
+        if state == "queued":
+            return True
+        with contextlib.closing(self.open_store()) as store:
+            return store.get_job(job).ray_submission_id is not None
+
+    def is_looked_after(self) -> bool:
+        """Whether a control plane says that it has looked at all jobs, and goes on doing so."""
+        return any(plane.leads() for plane in self.planes)
