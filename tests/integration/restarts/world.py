@@ -183,6 +183,10 @@ class World:
         found = self.machine.drivers().items()
         return {name: driver for name, driver in found if name.rpartition("-")[0] == job}
 
+    def live_drivers(self, job: str) -> list[str]:
+        """Names of those whose process has not ended."""
+        return [name for name, d in self.drivers_of(job).items() if d["end"] is None]
+
     def kill_driver(self, job: str) -> None:
         """End the last driver of a job as a power cut would."""
         kill(list(self.drivers_of(job).values())[-1]["pid"])
