@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -16,10 +17,15 @@ from tests.integration.restarts.history_clients import CLIENTS, HistoryClient, J
 from tests.integration.restarts.machine import Machine, kill
 from tests.integration.restarts.world import Plane, World
 
-CHAOS_SECONDS = 4.0
+STOPS = 8
+"""Things stopped in a round."""
 SETTLE_SECONDS = 30.0
 """Longest wait, once nothing is killed any more, until no job is at work."""
-_BETWEEN_KILLS = (0.1, 0.7)
+_BETWEEN_STOPS = (0.1, 0.6)
+_REQUESTS_BETWEEN = 6
+"""Between two stops at least so many requests are begun, so that a slow machine does as much."""
+_REQUESTS_SECONDS = 5.0
+"""Longest wait for them."""
 _AWAY = (0.0, 0.6)
 """How long a store or a control plane stays dead."""
 
@@ -31,14 +37,16 @@ class Killer:
         self._chance = random.Random(f"{seed} killer")
         self._world, self._history = world, history
 
-    def work(self, seconds: float) -> None:
-        """For so long; everything runs again when it returns."""
+    def work(self, stops: int, begun: Callable[[], int]) -> None:
+        """So many times; everything runs again when it returns. ``begun`` counts requests."""
         victims = {"control plane": 4, "driver": 4, "end control plane": 1, "cluster": 1}
         if self._world.redis is not None:
             victims["store"] = 3
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            time.sleep(self._chance.uniform(*_BETWEEN_KILLS))
+        for _ in range(stops):
+            deadline, enough = time.monotonic() + _REQUESTS_SECONDS, begun() + _REQUESTS_BETWEEN
+            time.sleep(self._chance.uniform(*_BETWEEN_STOPS))
+            while begun() < enough and time.monotonic() < deadline:
+                time.sleep(0.01)
             victim = self._chance.choices(list(victims), list(victims.values()))[0]
             self._history.kills.append((time.time(), victim))
             away = self._chance.uniform(*_AWAY)
@@ -74,7 +82,7 @@ class Killer:
 
 
 def run_round(
-    seed: int, backend: str, machine: Machine, folder: Path, chaos: float = CHAOS_SECONDS
+    seed: int, backend: str, machine: Machine, folder: Path, stops: int = STOPS
 ) -> History:
     """What came of one seed.
 
@@ -83,7 +91,7 @@ def run_round(
         backend: of the store. On Redis there are two control planes, on SQLite one.
         machine: where drivers run.
         folder: of the round's own.
-        chaos: seconds that things are killed.
+        stops: how many things are stopped.
     """
     history = History(seed, backend)
     jobs, over = Jobs(), threading.Event()
@@ -95,7 +103,7 @@ def run_round(
         for client in clients:
             client.start()
         try:
-            Killer(seed, world, history).work(chaos)
+            Killer(seed, world, history).work(stops, lambda: sum(len(c.ops) for c in clients))
         finally:
             over.set()
             for client in clients:

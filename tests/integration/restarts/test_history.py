@@ -13,7 +13,7 @@ ROUNDS = 10
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_a_random_history_is_one_that_may_be(seed, tmp_path, machine):
-    history = run_round(seed, BACKENDS[seed % 2], machine, tmp_path / "round", chaos=3.0)
+    history = run_round(seed, BACKENDS[seed % 2], machine, tmp_path / "round", stops=6)
     violations = check(history)
     for job in dict.fromkeys(v.job for v in violations):
         print(f"-- {job} --\n{history.of_job(job)}")
