@@ -56,7 +56,9 @@ def good() -> History:
         seed=7,
         backend="sqlite",
         ops=[
-            op("create", "c0-1-create", 0.9, 1.1, id="job-a", state="queued", attempt=1, revision=1),
+            op(
+                "create", "c0-1-create", 0.9, 1.1, id="job-a", state="queued", attempt=1, revision=1
+            ),
             op("stage", "c0-2-stage", 2.4, 2.6),
             op("resume", "c1-1-resume", 4.9, 5.1, state="queued", attempt=2, revision=6),
             op("events", "c0-3-events", 5.2, 5.3, after=0, events=deepcopy(EVENTS[:6])),

@@ -1,4 +1,4 @@
-"""Whether a recorded history is one that a control plane may have. Pure: data in, violations out."""
+"""Whether a recorded history is one that may be. Pure: data in, violations out."""
 
 from __future__ import annotations
 
@@ -150,9 +150,7 @@ def nothing_after_the_record(history: History) -> Iterator[Violation]:
     for job in history.jobs:
         for event in job.events:
             if event["type"] == "state" and event["data"]["to"] not in ACTIVE:
-                ends.setdefault(
-                    (job.id, event["attempt"]), (event["time"], event["data"]["to"])
-                )
+                ends.setdefault((job.id, event["attempt"]), (event["time"], event["data"]["to"]))
     lives = {(run.job, run.attempt): run for run in history.runs}
     for step in history.steps:
         of = (step.job, step.attempt)
@@ -236,4 +234,3 @@ def _moves(job: Job, reason: str | None = None) -> list[dict[str, Any]]:
         for e in job.events
         if e["type"] == "state" and (reason is None or e["reason"] == reason)
     ]
-

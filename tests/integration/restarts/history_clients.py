@@ -1,5 +1,5 @@
-"""Five users of a control plane that is killed under them: what each asks is drawn from a seed, what
-each is answered is written down."""
+"""Five users of a control plane that is killed under them: what each asks is drawn from a seed,
+what each is answered is written down."""
 
 from __future__ import annotations
 
@@ -96,9 +96,7 @@ class HistoryClient(threading.Thread):
             op.tries += 1
             url = self._chance.choice(self._urls) + path
             try:
-                answer = http.request(
-                    method, url, json=body, headers={"Idempotency-Key": op.key}
-                )
+                answer = http.request(method, url, json=body, headers={"Idempotency-Key": op.key})
             except httpx.TransportError:
                 time.sleep(0.05)
                 continue

@@ -61,7 +61,9 @@ class Machine:
     def serve(self, port: int, home: Path, environment: dict[str, str], log: Path) -> int:
         """Fork a control plane, ``laconic serve``; return its process id."""
         body = {"port": port, "home": str(home), "environment": environment, "log": str(log)}
-        return int(self._http.post("/test/control-planes", json=body).raise_for_status().json()["pid"])
+        return int(
+            self._http.post("/test/control-planes", json=body).raise_for_status().json()["pid"]
+        )
 
     def silence(self, silent: bool) -> None:
         """Have the Jobs API answer nothing of use, or answer again."""
