@@ -207,6 +207,10 @@ def cancel_forgotten(h):
     _job(h).events[10]["data"]["to"] = _job(h).state = "interrupted"
 
 
+def refused_but_done(h):
+    h.ops[2].outcome, h.ops[2].status, h.ops[2].seen = "refused", 409, {}
+
+
 def still_at_work(h):
     del _job(h).events[10]
     _job(h).state = "stopping"
@@ -248,7 +252,16 @@ BAD = [
         "nothing_after_the_record",
         [step_after_cancelled, step_after_failed, step_of_no_driver],
     ),
-    ("wishes_count_once", [stage_twice, stage_forgotten, resume_forgotten, cancel_forgotten]),
+    (
+        "wishes_count_once",
+        [
+            stage_twice,
+            stage_forgotten,
+            resume_forgotten,
+            cancel_forgotten,
+            refused_but_done,
+        ],
+    ),
     (
         "everything_settles",
         [

@@ -165,8 +165,9 @@ def nothing_after_the_record(history: History) -> Iterator[Violation]:
 
 
 def wishes_count_once(history: History) -> Iterator[Violation]:
-    """A wish is logged once at most, however often it was sent; a stage and a resume that were
-    acknowledged exactly once; an acknowledged cancel ends the job for good."""
+    """A wish is logged once at most, however often it was sent, and not at all if it was refused; a
+    stage and a resume that were acknowledged exactly once; an acknowledged cancel ends the job for
+    good."""
     jobs = {job.id: job for job in history.jobs}
     for op in history.ops:
         job = jobs.get(op.job)
@@ -176,6 +177,10 @@ def wishes_count_once(history: History) -> Iterator[Violation]:
         begun = [m for m in _moves(job, op.key) if m["to"] == "queued"]
         if len(commands) > 1 or len(begun) > 1:
             detail = f"{op.kind} {op.key} counted {max(len(commands), len(begun))} times"
+            yield Violation("wishes_count_once", job.id, detail)
+        done = [e for e in job.events if e["reason"] == op.key]
+        if op.outcome == "refused" and done:
+            detail = f"{op.kind} {op.key} was refused with {op.status} and is in the log: {done}"
             yield Violation("wishes_count_once", job.id, detail)
         if op.outcome != "ok":
             continue

@@ -110,7 +110,7 @@ class HistoryClient(threading.Thread):
     def _request(self, op: Op) -> tuple[str, str, Any]:
         chance = self._chance
         if op.kind == "create":
-            labels = {"key": op.key, "steps": str(chance.randint(4, 25))}
+            labels = {"key": op.key, "steps": str(chance.randint(8, 50))}
             return "POST", "/v1/jobs", {"preset": "tiny-cpu", "labels": labels}
         path = f"/v1/jobs/{op.job}"
         if op.kind == "read":
