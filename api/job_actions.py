@@ -1,10 +1,12 @@
-"""What can be done to a job of any kind. ``author`` and ``reason`` go into its event log."""
+"""What can be done to a job of any kind. ``author`` and ``reason`` go into its event log; ``since``
+is when the request was first begun, where it may have acted before (:mod:`api.repeated`)."""
 
 from __future__ import annotations
 
 import contextlib
 
 from api.dependencies import Context
+from api.repeated import was_done
 from api.usage import note_begun, refuse_over_quota
 from services.stores.lifecycle import ACTIVE, RESUMABLE
 from services.stores.protocol import IllegalTransition, JobRecord
@@ -18,6 +20,7 @@ def cancel_job(
     grace_seconds: float | None = None,
     author: str | None = None,
     reason: str | None = None,
+    since: float | None = None,
 ) -> JobRecord:
     """End a job at once where it has no driver, else ask its driver to.
 
@@ -28,11 +31,14 @@ def cancel_job(
         grace_seconds: how long the driver may take; None leaves it to the control plane.
         author: who asks.
         reason: why.
+        since: of a request that may have acted before.
 
     Raises:
         IllegalTransition: it has ended.
     """
-    if record.state == "cancelled":
+    if record.state == "cancelled" or was_done(
+        context.store, record.id, since, "cancel", author, reason
+    ):
         return record
     if record.state not in ACTIVE or record.state == "queued":
         cancelled = context.store.set_state(
@@ -61,6 +67,7 @@ def pause_job(
     expect: int | None = None,
     author: str | None = None,
     reason: str | None = None,
+    since: float | None = None,
 ) -> JobRecord:
     """Take a job out of the queue, or ask its driver to finish its step, leave a checkpoint and let
     its workers go.
@@ -68,7 +75,8 @@ def pause_job(
     Raises:
         IllegalTransition: it has stopped, or is about to.
     """
-    if record.state in ("pausing", "paused"):
+    is_so = record.state in ("pausing", "paused")
+    if is_so or was_done(context.store, record.id, since, "pause", author, reason):
         return record
     if record.state == "queued":
         # Its driver may come in between: then that is asked.
@@ -95,6 +103,7 @@ def resume_job(
     expect: int | None = None,
     author: str | None = None,
     reason: str | None = None,
+    since: float | None = None,
 ) -> JobRecord:
     """Queue a paused, interrupted or failed job again.
 
@@ -102,6 +111,9 @@ def resume_job(
         IllegalTransition: it is none of these.
         ApiProblem: 403, its tenant has as much as it may have.
     """
+    if was_done(context.store, record.id, since, "resume", author, reason):
+        note_begun(context, record)
+        return record
     # A job that ended has left its place to others.
     with context.creating:
         if record.state in RESUMABLE:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 HEADER: Final = "Idempotency-Key"
@@ -51,6 +51,8 @@ class Reservation:
     holder: str
     """The process that answers, or did when it died."""
     answer: Answer | None = None
+    first_at: float = 0.0
+    """When it was first begun."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ class Decision:
 
     kind: Literal["act", "replay", "in_flight", "mismatch"]
     resource: str = ""
-    answer: Answer | None = field(default=None)
+    answer: Answer | None = None
+    since: float | None = None
+    """Of a request that may have acted before: when it was first begun."""
 
 
 class IdempotencyStore(Protocol):
@@ -112,7 +116,7 @@ def decide(
     is_recent = now - known.began_at <= LEASE_SECONDS
     if known.state == "in_flight" and is_recent and lives(known.holder):
         return Decision("in_flight")
-    return Decision("act", known.resource)
+    return Decision("act", known.resource, since=known.first_at)
 
 
 def is_key(text: str) -> bool:

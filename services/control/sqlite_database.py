@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
     headers TEXT,
     body BLOB,
     holder TEXT NOT NULL DEFAULT '',
+    first_at REAL NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant, key)
 );
 CREATE INDEX IF NOT EXISTS idempotency_by_age ON idempotency (began_at);
@@ -103,7 +104,8 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     columns = connection.execute("SELECT name FROM pragma_table_info('idempotency')").fetchall()
     if "holder" not in {column["name"] for column in columns}:
-        connection.execute("ALTER TABLE idempotency ADD COLUMN holder TEXT NOT NULL DEFAULT ''")
+        for new in ("holder TEXT NOT NULL DEFAULT ''", "first_at REAL NOT NULL DEFAULT 0"):
+            connection.execute(f"ALTER TABLE idempotency ADD COLUMN {new}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
 

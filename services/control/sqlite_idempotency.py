@@ -38,9 +38,13 @@ class SqliteIdempotency:
             if decision.kind == "act":
                 db.execute(
                     "INSERT OR REPLACE INTO idempotency"
-                    " (tenant, key, fingerprint, resource, state, began_at, holder)"
-                    " VALUES (?, ?, ?, ?, 'in_flight', ?, ?)",
-                    (tenant, key, fingerprint, decision.resource, now, presence.name),
+                    " (tenant, key, fingerprint, resource, state, began_at, first_at, holder)"
+                    " VALUES (?, ?, ?, ?, 'in_flight', ?, ?, ?)",
+                    (
+                        *(tenant, key, fingerprint, decision.resource, now),
+                        now if decision.since is None else decision.since,
+                        presence.name,
+                    ),
                 )
                 if secrets.randbelow(100) == 0:
                     db.execute("DELETE FROM idempotency WHERE began_at < ?", (now - KEEP_SECONDS,))
@@ -89,4 +93,5 @@ def _reservation(row: sqlite3.Row) -> Reservation:
         began_at=row["began_at"],
         holder=row["holder"],
         answer=answer,
+        first_at=row["first_at"],
     )

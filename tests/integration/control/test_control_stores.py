@@ -153,14 +153,15 @@ def test_a_request_in_flight_is_taken_up_once_its_process_was_killed(control, pa
         other.kill()
         other.wait(10)
     taken_up = control.idempotency.begin("a", "cut", "p", 2.0)
-    assert (taken_up.kind, taken_up.resource) == ("act", resource)
+    assert (taken_up.kind, taken_up.resource, taken_up.since) == ("act", resource, 1.0)
     assert control.idempotency.begin("a", "cut", "p", 2.0).kind == "in_flight"
 
 
 def test_a_database_of_the_first_layout_is_upgraded(path):
     open_control(path)
     with sqlite3.connect(path) as db:
-        db.execute("ALTER TABLE idempotency DROP COLUMN holder")
+        for column in ("holder", "first_at"):
+            db.execute(f"ALTER TABLE idempotency DROP COLUMN {column}")
         db.execute("PRAGMA user_version = 1")
     store = open_control(path).idempotency
     assert store.begin("a", "k", "p", 1.0).kind == "act"

@@ -22,6 +22,7 @@ STOPS = 8
 SETTLE_SECONDS = 30.0
 """Longest wait, once nothing is killed any more, until no job is at work."""
 _BETWEEN_STOPS = (0.1, 0.6)
+_INTO_A_REQUEST = (0.0, 0.04)
 _REQUESTS_BETWEEN = 6
 """Between two stops at least so many requests are begun, so that a slow machine does as much."""
 _REQUESTS_SECONDS = 5.0
@@ -59,7 +60,15 @@ class Killer:
                 time.sleep(away)
                 self._world.machine.silence(False)
             else:
+                self._wait_for_a_request(begun)
                 self._restart(self._chance.choice(self._world.planes), victim, away)
+
+    def _wait_for_a_request(self, begun: Callable[[], int]) -> None:
+        """Until one is somewhere between its first byte and its answer."""
+        deadline, before = time.monotonic() + 1.0, begun()
+        while begun() == before and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(self._chance.uniform(*_INTO_A_REQUEST))
 
     def _kill_driver(self) -> None:
         alive = [d["pid"] for d in self._world.machine.drivers().values() if d["end"] is None]
