@@ -3,13 +3,22 @@ is when the request was first begun, where it may have acted before (:mod:`api.r
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Callable
+from typing import Final
 
 from api.dependencies import Context
 from api.repeated import was_done
 from api.usage import note_begun, refuse_over_quota
-from services.stores.lifecycle import ACTIVE, RESUMABLE
-from services.stores.protocol import IllegalTransition, JobRecord
+from services.stores.lifecycle import ACTIVE, RESUMABLE, JobState
+from services.stores.protocol import (
+    ChangedMeanwhile,
+    IllegalTransition,
+    JobRecord,
+    StaleAttempt,
+)
+
+_TRIES: Final = 5
+"""Times a wish is acted on as long as the job moves on under it."""
 
 
 def cancel_job(
@@ -36,28 +45,23 @@ def cancel_job(
     Raises:
         IllegalTransition: it has ended.
     """
-    if record.state == "cancelled" or was_done(
-        context.store, record.id, since, "cancel", author, reason
-    ):
+    if was_done(context.store, record.id, since, "cancel", author, reason):
         return record
-    if record.state not in ACTIVE or record.state == "queued":
-        cancelled = context.store.set_state(
-            record.id,
-            "cancelled",
-            attempt=record.attempt,
-            cause="cancelled on request",
-            expect=expect,
-            author=author,
-            reason=reason,
-        )
+    said = {"author": author, "reason": reason}
+    data = {} if grace_seconds is None else {"grace_seconds": grace_seconds}
+
+    def cancel(job: JobRecord) -> JobRecord:
+        if job.state == "cancelled":
+            return job
+        if job.state in ACTIVE and job.state != "queued":
+            context.store.send_command(job.id, "cancel", data, expect=expect, **said)
+            return context.store.get_job(job.id)
+        cancelled = _settle_at_once(context, job, "cancelled", "cancelled on request", expect, said)
         # A driver that was just submitted is fenced off; the reconciler stops it.
         context.wake.set()
         return cancelled
-    data = {} if grace_seconds is None else {"grace_seconds": grace_seconds}
-    context.store.send_command(
-        record.id, "cancel", data, expect=expect, author=author, reason=reason
-    )
-    return context.store.get_job(record.id)
+
+    return _as_it_is_now(context, record, expect, cancel)
 
 
 def pause_job(
@@ -75,25 +79,22 @@ def pause_job(
     Raises:
         IllegalTransition: it has stopped, or is about to.
     """
-    is_so = record.state in ("pausing", "paused")
-    if is_so or was_done(context.store, record.id, since, "pause", author, reason):
+    if was_done(context.store, record.id, since, "pause", author, reason):
         return record
-    if record.state == "queued":
-        # Its driver may come in between: then that is asked.
-        with contextlib.suppress(IllegalTransition):
-            paused = context.store.set_state(
-                record.id,
-                "paused",
-                attempt=record.attempt,
-                cause="paused on request before it had started",
-                expect=expect,
-                author=author,
-                reason=reason,
-            )
-            context.wake.set()
-            return paused
-    context.store.send_command(record.id, "pause", {}, expect=expect, author=author, reason=reason)
-    return context.store.get_job(record.id)
+    said = {"author": author, "reason": reason}
+
+    def pause(job: JobRecord) -> JobRecord:
+        if job.state in ("pausing", "paused"):
+            return job
+        if job.state != "queued":
+            context.store.send_command(job.id, "pause", {}, expect=expect, **said)
+            return context.store.get_job(job.id)
+        cause = "paused on request before it had started"
+        paused = _settle_at_once(context, job, "paused", cause, expect, said)
+        context.wake.set()
+        return paused
+
+    return _as_it_is_now(context, record, expect, pause)
 
 
 def resume_job(
@@ -121,3 +122,38 @@ def resume_job(
         begun = context.store.begin_attempt(record.id, expect=expect, author=author, reason=reason)
     note_begun(context, begun)
     return begun
+
+
+def _settle_at_once(
+    context: Context,
+    job: JobRecord,
+    state: JobState,
+    cause: str,
+    expect: int | None,
+    said: dict[str, str | None],
+) -> JobRecord:
+    """End a job that has no driver, if it is as it was seen: one that has a driver by now would
+    have its end on record while it still works."""
+    expected = job.revision if expect is None else expect
+    return context.store.set_state(
+        job.id, state, attempt=job.attempt, cause=cause, expect=expected, **said
+    )
+
+
+def _as_it_is_now(
+    context: Context,
+    job: JobRecord,
+    expect: int | None,
+    act: Callable[[JobRecord], JobRecord],
+) -> JobRecord:
+    """Act on a job as it was seen, again where it has moved on in between. Somebody who expects a
+    revision is told instead."""
+    for _ in range(_TRIES):
+        try:
+            return act(job)
+        except (ChangedMeanwhile, StaleAttempt, IllegalTransition):
+            now = context.store.get_job(job.id)
+            if expect is not None or now.revision == job.revision:
+                raise
+            job = now
+    return act(job)

@@ -22,6 +22,7 @@ from services.launcher import ENDED, LaunchError, Observation, submission_id
 from services.spec.validation import cluster_problems
 from services.stores.lifecycle import ACTIVE, JobState, is_legal
 from services.stores.protocol import (
+    ChangedMeanwhile,
     IllegalTransition,
     JobNotFound,
     JobRecord,
@@ -142,7 +143,7 @@ class Reconciler:
     def _guarded(self, job: JobRecord, action: Callable[[JobRecord], None]) -> None:
         try:
             action(job)
-        except (StaleAttempt, IllegalTransition) as error:
+        except (StaleAttempt, IllegalTransition, ChangedMeanwhile) as error:
             # Somebody else moved the job between our reading and our writing: theirs counts.
             log.info("job %s: %s", job.id, error)
         except StoreError:
@@ -158,7 +159,9 @@ class Reconciler:
         size = context.launcher.cluster_size()
         if size and (problem := next(cluster_problems(job.spec, size), None)):
             cause = f"{problem.pointer}: {problem.detail}"
-            context.store.set_state(job.id, "failed", attempt=job.attempt, cause=cause)
+            context.store.set_state(
+                job.id, "failed", attempt=job.attempt, cause=cause, expect=job.revision
+            )
             return
         try:
             name = context.launcher.submit(job.id, job.attempt, job.kind)
@@ -240,7 +243,7 @@ class Reconciler:
         state: JobState = "failed"
         cause = f"driver ended without a record: Ray job {seen.status}"
         cause += f" ({seen.message.strip()})" if seen.message else ""
-        if job.cancel_requested_at is not None:
+        if now.cancel_requested_at is not None:
             state, cause = "cancelled", "cancelled on request"
         elif seen.status == "missing":
             state = "interrupted"
@@ -257,7 +260,10 @@ class Reconciler:
                 data={"tail": tail},
                 attempt=job.attempt,
             )
-        self._context.store.set_state(job.id, state, attempt=job.attempt, cause=cause)
+        # Somebody may ask for a cancel just now: then the next look counts.
+        self._context.store.set_state(
+            job.id, state, attempt=job.attempt, cause=cause, expect=now.revision
+        )
 
     def _is_overdue(self, job: JobRecord) -> bool:
         asked = job.cancel_requested_at
