@@ -42,7 +42,12 @@ def main() -> int:
         for seed in range(args.seed, args.seed + args.rounds):
             backend = args.store or BACKENDS[seed % len(BACKENDS)]
             started = time.monotonic()
-            history = run_round(seed, backend, machine, folder / f"round-{seed}")
+            try:
+                history = run_round(seed, backend, machine, folder / f"round-{seed}")
+            except AssertionError as error:  # something did not come back
+                print(f"seed {seed} on {backend}: NOT FINISHED: {error}", flush=True)
+                failed.append(seed)
+                continue
             violations = check(history)
             total += Counter(what for _, what in history.kills)
             print(_line(history, violations, time.monotonic() - started), flush=True)

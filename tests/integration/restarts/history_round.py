@@ -21,6 +21,8 @@ STOPS = 8
 """Things stopped in a round."""
 SETTLE_SECONDS = 30.0
 """Longest wait, once nothing is killed any more, until no job is at work."""
+BACK_SECONDS = 30.0
+"""Longest wait until a control plane that was started answers."""
 _BETWEEN_STOPS = (0.1, 0.6)
 _INTO_A_REQUEST = (0.0, 0.04)
 _REQUESTS_BETWEEN = 6
@@ -121,6 +123,8 @@ def run_round(
             if client.error is not None:
                 raise client.error
             history.ops += client.ops
+        for plane in world.planes:
+            plane.wait_ready(BACK_SECONDS)
         with closing(world.open_store()) as store:
             _settle(store, world)
             _record(history, store, machine)

@@ -55,14 +55,17 @@ class Plane:
 
     @property
     def is_alive(self) -> bool:
+        if not self._pid:
+            return False
         with contextlib.suppress(psutil.Error):
             return psutil.Process(self._pid).status() != psutil.STATUS_ZOMBIE
         return False
 
     def kill(self) -> None:
         """End it as a power cut would end its process."""
-        kill(self._pid)
-        self._wait_for_end()
+        if self.is_alive:
+            kill(self._pid)
+            self._wait_for_end()
 
     def terminate(self) -> None:
         """Ask it to end, and wait until it has."""
@@ -75,8 +78,8 @@ class Plane:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
 
-    def wait_ready(self) -> None:
-        wait_until("an answer of /readyz", self._is_ready, UP_SECONDS, tick=0.02)
+    def wait_ready(self, seconds: float = UP_SECONDS) -> None:
+        wait_until("an answer of /readyz", self._is_ready, seconds, tick=0.02)
 
     def _is_ready(self) -> bool:
         if not self.is_alive:
@@ -130,13 +133,20 @@ class World:
         self.planes = [Plane(self, n) for n in range(planes)]
 
     def __enter__(self) -> World:
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self) -> None:
         if self.redis is not None:
             self.redis.start()
         for plane in self.planes:
             plane.start()
         for plane in self.planes:
             plane.wait_ready()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.machine.silence(False)
