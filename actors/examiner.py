@@ -11,11 +11,9 @@ from actors.generation import generate
 from actors.roles import Handle
 from actors.waiting import Waiter
 from algorithms.trajectory import Judgement, TrajectoryGroup
-from services.evaluation.answer_text import answer_text
 from services.evaluation.plan import Chunk
-from services.evaluation.response import Response, responses_of
+from services.evaluation.response import Response, cases_of, responses_of
 from services.spec.job import GeneratorSpec, VerifierSpec
-from services.verification.case import Case
 from services.verification.policy import Policy
 
 _FETCH_SECONDS = 120
@@ -46,16 +44,7 @@ class Examiner:
         opened: bool = self.waiter.one(
             first.opens_thinking.remote(), patience, "the chat template of the model"
         )
-        cases = [
-            Case(
-                question.gold,
-                answer_text(text, self.policy, opened=opened),
-                self.policy,
-                question.tolerance,
-            )
-            for question, group in zip(chunk.questions, groups, strict=True)
-            for text in group.texts
-        ]
+        cases = cases_of(chunk, groups, self.policy, opened=opened)
         judging = self.verifier.judge_texts.remote(cases)
         conversations = [
             (request.prompt, text)

@@ -265,6 +265,7 @@ class TrainingRun:
                 question_id=q.id,
                 prompt=q.question + self.spec.data.prompt_suffix,
                 gold=q.gold,
+                tolerance=q.tolerance,
                 seed=derive_seed(self.spec.seed, current.label, step, i),
             )
             for i, q in enumerate(self.stream.take(current.stage.prompts_per_step))

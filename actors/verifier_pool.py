@@ -14,7 +14,9 @@ from algorithms.scoring import ScoredGroup, score_groups
 from algorithms.trajectory import Judgement, TrajectoryGroup
 from services.role_log import keep_log
 from services.spec.job import VerifierSpec
+from services.verification.case import Case
 from services.verification.pool import CaseLike, VerificationPool
+from services.verification.tolerance import Tolerance
 
 _FETCH_SECONDS = 120
 _OBJECTIVE: TypeAdapter[Any] = TypeAdapter(Objective)
@@ -60,7 +62,7 @@ class VerifierPool:
         parsed = _OBJECTIVE.validate_python(objective)
         columns = ray.get([ref[0] for _, ref in groups], timeout=_FETCH_SECONDS)
         trajectories = [TrajectoryGroup.from_columns(c) for c in columns]
-        found = iter(self.judge_texts([(g.gold, t) for g in trajectories for t in g.texts]))
+        found = iter(self.judge_texts([c for g in trajectories for c in _cases(g)]))
         judgements = [[next(found) for _ in range(g.size)] for g in trajectories]
         scored = score_groups(parsed, trajectories, judgements)
         records = [_record(g, s) for g, s in zip(trajectories, scored, strict=True)]
@@ -81,6 +83,12 @@ class VerifierPool:
     def pids(self) -> list[int]:
         """Return the process ids of the workers that are up."""
         return self._pool.pids()
+
+
+def _cases(group: TrajectoryGroup) -> list[Case]:
+    """What is asked about each response of a group: strictly, since it is trained on."""
+    bounds = None if group.tolerance is None else Tolerance(*group.tolerance)
+    return [Case(group.gold, text, "reward", bounds) for text in group.texts]
 
 
 def _record(group: TrajectoryGroup, scored: ScoredGroup) -> dict[str, Any]:

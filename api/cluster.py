@@ -52,7 +52,6 @@ class LocalCluster:
         # Paths of Unix sockets are below it, and those may have 107 bytes only.
         self._folder = Path(tempfile.gettempdir()) / f"{_FOLDER}{self._identity[:6]}"
         self._saved: dict[str, str | None] = {}
-        self._agent = ""
         self.dashboard = ""
         """Address that takes jobs, once started."""
 
@@ -76,7 +75,6 @@ class LocalCluster:
     def _launch(self) -> None:
         port, dashboard, client, agent = _free_ports(4)
         self.dashboard = f"http://127.0.0.1:{dashboard}"
-        self._agent = f"http://127.0.0.1:{agent}"
         self._export({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
         _remove_abandoned()
         # Ray opens its own folder to everybody: it lies in one that is not.
@@ -105,7 +103,7 @@ class LocalCluster:
                 env=self._environment(),
             )
         try:
-            self._wait()
+            self._wait(f"http://127.0.0.1:{agent}{_AGENT_HEALTH}")
         except BaseException:
             self.stop()
             raise
@@ -169,7 +167,7 @@ class LocalCluster:
             "PYTHONPATH": os.pathsep.join(paths),
         }
 
-    def _wait(self) -> None:
+    def _wait(self, agent: str) -> None:
         """Until the Jobs API and the agent that it hands jobs to answer authorised requests, and
         the node offers its CPUs."""
         assert self._process is not None
@@ -183,7 +181,7 @@ class LocalCluster:
                     f"ray start ended with code {self._process.returncode}: {self._output()}"
                 )
             try:
-                for url in (f"{self.dashboard}/api/jobs/", f"{self._agent}{_AGENT_HEALTH}"):
+                for url in (f"{self.dashboard}/api/jobs/", agent):
                     httpx.get(url, headers=headers, timeout=5).raise_for_status()
                 if launcher.cluster_size() is not None:
                     return

@@ -28,10 +28,9 @@ def guided(spec: JobSpec) -> list[Arm]:
 
 def plateau(spec: JobSpec) -> Arm:
     """Compression ends when its entropy has come to rest; exploration takes what is left."""
-    compress, explore = two_stages(spec)
+    compress, _ = two_stages(spec)
     window = max(3, compress.steps // 4)
-    first, second = dump(compress), dump(explore)
-    first["steps"] = 2 * compress.steps
+    first = dump(compress) | {"steps": 2 * compress.steps}
     first["until"] = [
         {
             "type": "entropy_plateau",
@@ -41,7 +40,7 @@ def plateau(spec: JobSpec) -> Arm:
             "slope": PLATEAU_SLOPE * 100 / compress.steps,
         }
     ]
-    return _till_spent("plateau", spec, first, second, "until the entropy rests")
+    return _till_spent("plateau", spec, first, "until the entropy rests")
 
 
 PLATEAU_SLOPE = 4e-4
@@ -51,20 +50,19 @@ faster."""
 
 def guessed(spec: JobSpec) -> list[Arm]:
     """Fixed schedules that were not tuned on the task; exploration takes what is left."""
+    compress, _ = two_stages(spec)
     arms = []
     for name, factor in GUESSES.items():
-        compress, explore = two_stages(spec)
         first = dump(compress) | {"steps": max(1, round(factor * compress.steps))}
         text = f"fixed, compression x {factor:g}"
-        arms.append(_till_spent(f"fixed-{name}", spec, first, dump(explore), text))
+        arms.append(_till_spent(f"fixed-{name}", spec, first, text))
     return arms
 
 
-def _till_spent(
-    name: str, spec: JobSpec, first: dict[str, Any], second: dict[str, Any], text: str
-) -> Arm:
-    """Two stages, the second of which goes on until the tokens are spent."""
-    second = second | {"steps": 2 * spec.total_steps}
+def _till_spent(name: str, spec: JobSpec, first: dict[str, Any], text: str) -> Arm:
+    """A compression stage, then exploration until the tokens are spent."""
+    _, explore = two_stages(spec)
+    second = dump(explore) | {"steps": 2 * spec.total_steps}
     stages = {"stages": [first, second], "cycles": {"max_cycles": 1}}
     return Arm(name, varied(spec, stages), rows(spec, text), budgeted=True)
 

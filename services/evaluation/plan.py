@@ -62,5 +62,6 @@ def _request(question: Question, suffix: str, seed: int) -> RolloutRequest:
         question_id=question.id,
         prompt=question.question + suffix,
         gold=question.gold,
+        tolerance=question.tolerance,
         seed=derive_seed(seed, "evaluation", question.id),
     )

@@ -15,7 +15,9 @@ from algorithms.trajectory import (
     Verdict,
     is_correct,
 )
+from services.evaluation.answer_text import answer_text
 from services.evaluation.plan import Chunk
+from services.verification.case import Case
 from services.verification.policy import Policy
 
 
@@ -51,6 +53,24 @@ class Response:
     def judged(self) -> bool:
         """Whether the verdict is about the response, not about a verifier that failed."""
         return self.verdict in JUDGED
+
+
+def cases_of(
+    chunk: Chunk, groups: Sequence[TrajectoryGroup], policy: Policy, *, opened: bool
+) -> list[Case]:
+    """Return what the verifier is asked about the responses to a chunk, question by question.
+
+    Args:
+        chunk: what was asked.
+        groups: one for each question of the chunk.
+        policy: to grade by.
+        opened: the chat template opens the thought when it asks for a response.
+    """
+    return [
+        Case(question.gold, answer_text(text, policy, opened=opened), policy, question.tolerance)
+        for question, group in zip(chunk.questions, groups, strict=True)
+        for text in group.texts
+    ]
 
 
 def responses_of(

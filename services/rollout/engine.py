@@ -155,11 +155,12 @@ class RolloutEngine:
             if decoding.logprobs
             else np.zeros(0, dtype=np.float32)
         )
-        lengths = [len(i) for i in ids]
+        lengths, bounds = [len(i) for i in ids], request.tolerance
         return TrajectoryGroup(
             group_id=request.group_id,
             question_id=request.question_id,
             gold=request.gold,
+            tolerance=None if bounds is None else (bounds.absolute, bounds.relative),
             prompt_ids=np.asarray(prompt, dtype=np.int32),
             response_ids=np.concatenate(ids),
             behaviour_logprobs=logprobs,

@@ -7,10 +7,14 @@ limits, sets with operations, equations that must be solved.
 from __future__ import annotations
 
 import logging
+import re
 from functools import lru_cache
 from typing import Any
 
 from services.verification.spelling import canonical
+
+_INDEX_I = re.compile(r"\\(?:sum|prod)(?:\\limits)?_\{i(?:=|\\in(?![A-Za-z]))")
+_LETTER_I = re.compile(r"(?<![A-Za-z\\])i(?![A-Za-z])")
 
 
 def quiet() -> None:
@@ -28,9 +32,10 @@ def parsed(text: str) -> Any | None:
     from latex2sympy2_extended import latex2sympy
     from math_verify.grader import should_treat_as_complex
 
+    text = _renamed_index(canonical(text))
     try:
         return latex2sympy(
-            canonical(text),
+            text,
             is_real=not should_treat_as_complex(text),
             convert_degrees=False,
             normalization_config=None,
@@ -39,6 +44,11 @@ def parsed(text: str) -> Any | None:
         raise
     except Exception:
         return None
+
+
+def _renamed_index(text: str) -> str:
+    r"""Give an index ``i`` of a sum a name of its own: elsewhere that letter is imaginary."""
+    return _LETTER_I.sub(lambda _: r"\iota ", text) if _INDEX_I.search(text) else text
 
 
 def equal(gold: Any, answer: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Literal
 from services.verification.policy import RULES, Policy
 from services.verification.statement import final_statement, last_number
 
+THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
 MAX_ANSWER = 2048
 """Longest answer looked at, in characters."""
@@ -46,9 +47,9 @@ def extract(text: str, policy: Policy = "reward") -> Extraction:
     """Find the answer: the last balanced ``\\boxed{}`` or ``\\fbox{}`` after the last ``</think>``.
 
     A box before the thinking is closed counts for nothing, so a response cut at the generation cap
-    has no answer. Under ``eval`` a final statement counts where there is no box at all; under
-    ``thinkless-parity`` an unfinished response is read too, and its last number counts. Linear in
-    the length of the text.
+    has no answer, nor has one that opens its thinking again. Under ``eval`` a final statement
+    counts where there is no box at all; under ``thinkless-parity`` an unfinished response is read
+    too, and its last number counts. Linear in the length of the text.
     """
     rules = RULES[policy]
     closes = text.count(THINK_CLOSE)
@@ -56,7 +57,9 @@ def extract(text: str, policy: Policy = "reward") -> Extraction:
         return Extraction(None, "no_think_close", 0, 0)
     start = text.rindex(THINK_CLOSE) + len(THINK_CLOSE) if closes else 0
     tail = text[start:]
-    empty = closes == 1 and not text[: start - len(THINK_CLOSE)].removeprefix("<think>").strip()
+    if THINK_OPEN in tail and not rules.first_number:
+        return Extraction(None, "no_think_close", closes, 0)
+    empty = closes == 1 and not text[: start - len(THINK_CLOSE)].removeprefix(THINK_OPEN).strip()
     content, boxes = _last_box(tail)
     reason: ExtractReason = "boxed"
     if content is None and rules.unboxed and not boxes:

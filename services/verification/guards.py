@@ -28,7 +28,7 @@ def unsupported(text: str) -> str | None:
     Conservative on purpose: what slips through is stopped by the worker's wall clock and memory
     limit.
     """
-    plain = _COMMAND.sub("", text)
+    plain = _COMMAND.sub(" ", text)
     checks = {
         "code": _CODE.search(text),
         "control_character": hidden_character(text),

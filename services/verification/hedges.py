@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+from services.verification.congruences import same_congruence
+from services.verification.labels import sides
 from services.verification.number import quantity
 from services.verification.policy import Rules
 from services.verification.spelling import canonical
 from services.verification.tolerance import Tolerance
+from services.verification.words import same_numeral
 
 _NUMBERS_ONLY = re.compile(r"(?:[0-9.+\-*/(){}\[\], ]|\\cdot|\\div|\\frac)+")
 _UNEVALUATED = re.compile(r"\\(?:i{1,3}nt|oint|sum|prod|lim)(?![A-Za-z])|\\frac\s*\{\s*d\s*\}")
@@ -19,7 +22,15 @@ _LONG, _SHORT = 6, 5.1e-7
 
 def unevaluated(gold: str, answer: str) -> bool:
     """Whether an answer leaves a sum, an integral or a limit that the accepted one does without."""
-    return bool(_UNEVALUATED.search(answer) and not _LEFT_IN_GOLD.search(gold))
+    if not _UNEVALUATED.search(answer) or _LEFT_IN_GOLD.search(gold):
+        return False
+    asked, *rest = sides(answer)
+    return bool(_UNEVALUATED.search("=".join(rest) if _says_what(gold, asked, rest) else answer))
+
+
+def _says_what(gold: str, asked: str, rest: list[str]) -> bool:
+    r"""Whether an answer only names first what is asked for: ``\sum_{k=1}^4 k = 10``."""
+    return bool(rest) and len(sides(gold)) == 1 and bool(_UNEVALUATED.search(asked))
 
 
 def refusal(gold: str, answer: str, rules: Rules) -> str | None:
@@ -32,6 +43,8 @@ def refusal(gold: str, answer: str, rules: Rules) -> str | None:
     if wanted is None:
         return None
     given = quantity(answer)
+    if given is None and _renamed(gold, answer):
+        return None
     # Half is what 50 % is, and no division left to do.
     whole = wanted.value.denominator == 1 and wanted.unit != "%"
     if rules.int_gold_literal and whole:
@@ -41,6 +54,11 @@ def refusal(gold: str, answer: str, rules: Rules) -> str | None:
     if given is not None:
         return "unfinished" if whole and not given.literal else None
     return "unfinished" if _NUMBERS_ONLY.fullmatch(canonical(answer)) else None
+
+
+def _renamed(gold: str, answer: str) -> bool:
+    """Whether an answer has the very digits of the number, with a base or a modulus beside them."""
+    return bool(same_numeral(gold, answer) or same_congruence(gold, answer))
 
 
 def is_decimal(text: str) -> bool:

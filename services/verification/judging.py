@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from algorithms.trajectory import Verdict
+from services.verification.assignments import in_order
 from services.verification.exact import Outcome, compare
 from services.verification.hedges import is_decimal, last_place, refusal, rounding, unevaluated
 from services.verification.labels import approximated, bare, unlabelled
-from services.verification.number import quantity
+from services.verification.number import marked_unit, quantity
 from services.verification.policy import Rules
 from services.verification.regions import region
 from services.verification.shapes import compare_shapes, shape
@@ -71,6 +72,9 @@ class Judge:
 
     def _open(self, gold: str, answer: str) -> Judged:
         """Judge an answer that is not known exactly as a whole."""
+        wanted = quantity(gold)
+        if wanted and wanted.unit and (marked := marked_unit(answer, wanted.unit)):
+            return self._inner().judge(gold, marked)
         if unevaluated(gold, answer):
             return Judged("different", "unevaluated")
         values = approximated(answer)
@@ -101,6 +105,8 @@ class Judge:
         return replace(self, depth=self.depth + 1, **changes)
 
     def _structured(self, gold: str, answer: str) -> Judged:
+        if (tuples := in_order(gold, answer)) is not None:
+            gold, answer = tuples
         regions = self._regions(gold, answer)
         if isinstance(regions, Judged):
             return regions

@@ -25,6 +25,7 @@ _NAME = re.compile(
 _LETTER = re.compile(r"(?<![A-Za-z\\])[A-Za-z]|\\(?:alpha|beta|gamma|theta|lambda|mu|phi|omega)")
 _LEAD = re.compile(r"\\text\{[^{}]*(?:\bis|\bare|:|=)\s*\}(.+)", re.DOTALL)
 _FUNCTION = re.compile(r"([A-Za-z])\([a-z]\)")
+_POINT = re.compile(r"[A-Z](\([^()]*,[^()]*\))")
 _MALFORMED = re.compile(r"[a-z]([\[(][^()\[\],]+,[^()\[\],]+[\])])")
 """OlympiadBench writes t(0,4] for t in (0,4]."""
 
@@ -60,10 +61,12 @@ def unlabelled(gold: str, answer: str) -> Unlabelled:
 
 
 def bare(text: str) -> str:
-    r"""Drop a name in front of a value that is no list, e.g. of ``x \in [0,1)``."""
+    r"""Drop a name in front of a value that is no list, e.g. of ``x \in [0,1)`` or ``P(1,2)``."""
     s = _without_lead(_repaired(canonical(text)))
     members = split(s, _EQUALS)
-    return _element(members[-1] if len(members) > 1 and _NAME.fullmatch(members[0]) else s)
+    value = _element(members[-1] if len(members) > 1 and _NAME.fullmatch(members[0]) else s)
+    point = _POINT.fullmatch(value)
+    return point[1] if point else value
 
 
 def sides(text: str) -> list[str]:

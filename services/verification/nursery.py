@@ -58,6 +58,11 @@ class Nursery:
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(woken, select.POLLIN)
+        with contextlib.suppress(ConnectionError):  # the pool went before it had its answer
+            self._serve(poll, woken, wake)
+        self._end()
+
+    def _serve(self, poll: select.poll, woken: socket.socket, wake: socket.socket) -> None:
         while True:
             ready = [fd for fd, _ in poll.poll()]
             if woken.fileno() in ready:
@@ -67,7 +72,6 @@ class Nursery:
             if self._control.fileno() in ready:
                 request = receive(self._control)
                 if request is None:
-                    self._end()
                     return
                 self._fork(request[1][0], (wake, woken))
 
@@ -98,6 +102,8 @@ class Nursery:
                 end.close()
             with socket.socket(fileno=channel) as connection:
                 work(self._judge, connection, self._memory_mib, self._pid)
+        except ConnectionError:
+            pass  # the pool has no use for this worker any more
         except BaseException:
             traceback.print_exc()
         finally:

@@ -132,8 +132,8 @@ class VerificationPool:
 
         Args:
             job: calls of different jobs take turns.
-            within: seconds after which what no worker has begun gets the verdict ``timeout`` with
-                the reason ``queue_wait``; None waits for all.
+            within: seconds after which what is not judged gets the verdict ``timeout`` with the
+                reason ``deadline``; None waits for all.
 
         Raises:
             PoolClosed: the pool was closed.

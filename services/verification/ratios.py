@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from services.verification.number import quantity
 from services.verification.spelling import canonical
 
+_TO = re.compile(r"\\text\{ ?to ?\}|(?<=[0-9]) to (?=[0-9])")
+
 
 def same_ratio(gold: str, answer: str) -> bool | None:
     """Whether two ratios are the same; None if neither is one, or one is not known exactly."""
+    if ":" in gold + answer:
+        gold, answer = (_TO.sub(":", canonical(t)) for t in (gold, answer))
     a, b = _terms(gold), _terms(answer)
     if a is None or b is None or len(a) == len(b) == 1:
         return None

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from services.verification.number import quantity
 from services.verification.spelling import canonical
 from services.verification.top_level import split
 
@@ -19,6 +20,7 @@ _BUILDER = re.compile(
     r"\\\{([A-Za-z])(?:\\in\\mathbb\{R\})?(?:\||:|\\colon)(?:\1\\in\\mathbb\{R\},)?(.+)\\\}"
 )
 _WITHOUT = re.compile(r"\\mathbb\{R\}\\(?:setminus|backslash)\\\{([^,{}]+)\\\}")
+_DISTANCE = re.compile(r"\|([A-Za-z])(?:([+-])([^|]+))?\|")
 _FLIP = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le", r"\ne": r"\ne"}
 _LOW, _HIGH = r"-\infty", r"\infty"
 
@@ -64,6 +66,8 @@ def _single(text: str) -> Region | None:
         sign = signs[0]
         if _VARIABLE.fullmatch(right) and not _VARIABLE.fullmatch(left):
             left, right, sign = right, left, _FLIP[sign]
+        if found := _DISTANCE.fullmatch(left):
+            return _around(found, sign, right)
         return Region(left, _half_line(sign, right)) if _VARIABLE.fullmatch(left) else None
     if len(parts) != 3 or not _VARIABLE.fullmatch(parts[1]) or r"\ne" in signs:
         return None
@@ -75,6 +79,23 @@ def _single(text: str) -> Region | None:
         return None
     opening, end = "(" if first == "<" else "[", ")" if second == "<" else "]"
     return Region(variable, f"{opening}{low},{high}{end}")
+
+
+def _around(distance: re.Match[str], sign: str, bound: str) -> Region | None:
+    """Read ``|x - a| < b`` or ``|x - a| \\ge b`` with a positive number b."""
+    variable, side, shift = distance.groups()
+    centre, radius = quantity(shift or "0"), quantity(bound)
+    if centre is None or radius is None or radius.value <= 0 or centre.unit or radius.unit:
+        return None
+    middle = -centre.value if side == "+" else centre.value
+    low, high = str(middle - radius.value), str(middle + radius.value)
+    if sign in ("<", r"\le"):
+        opening, end = "()" if sign == "<" else "[]"
+        return Region(variable, f"{opening}{low},{high}{end}")
+    if sign == r"\ne":
+        return None
+    opening, end = "()" if sign == ">" else "[]"
+    return Region(variable, _union([f"({_LOW},{low}{end}", f"{opening}{high},{_HIGH})"]))
 
 
 def _half_line(sign: str, bound: str) -> str:

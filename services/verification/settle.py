@@ -74,7 +74,7 @@ def _decided(
     if len(answer) <= _MAX_IN_PLACE:
         judged = [judge.judge(g, answer) for g in golds]
     else:
-        judged = [UNDECIDED for _ in golds]
+        judged = [EQUAL if g.strip() == answer else UNDECIDED for g in golds]
     if EQUAL in judged:
         return Finding("correct", "equal")
     if RULES[policy].first_number and _first_number_agrees(golds, answer):

@@ -13,6 +13,7 @@ from services.verification.exact import Outcome
 from services.verification.number import quantity
 from services.verification.spelling import canonical
 from services.verification.top_level import closing, split
+from services.verification.words import constant
 
 Pair = Callable[[str, str], Outcome]
 Kind = Literal["value", "list", "set", "tuple", "union", "matrix"]
@@ -128,7 +129,8 @@ def compare_shapes(gold: Shape, answer: Shape, pair: Pair) -> Outcome:
         return "undecided"
     kinds = {gold.kind, answer.kind}
     if kinds <= {"value", "list", "set"} or kinds == {"union"}:
-        return _unordered(gold.parts, answer.parts, pair)
+        nested = "set" in kinds and (_is_set(gold) or _is_set(answer))
+        return "different" if nested else _unordered(gold.parts, answer.parts, pair)
     if kinds == {"tuple", "list"} and (gold if gold.kind == "tuple" else answer).form == "()":
         if gold.kind == "tuple":
             return _ordered(gold.parts, answer.parts, pair)
@@ -138,6 +140,14 @@ def compare_shapes(gold: Shape, answer: Shape, pair: Pair) -> Outcome:
     # An interval may be the union of two, an expression may be a matrix when worked out.
     open_kinds = ({"union", "tuple"}, {"matrix", "value"}, {"union", "value"}, {"tuple", "value"})
     return "undecided" if kinds in open_kinds else "different"
+
+
+def _is_set(found: Shape) -> bool:
+    r"""Whether a value is a set: ``\emptyset`` is not ``\{\emptyset\}``."""
+    return found.kind == "value" and constant(found.parts[0]) in (
+        r"\emptyset",
+        *(rf"\mathbb{{{letter}}}" for letter in "NZQRC"),
+    )
 
 
 def _ordered(golds: Sequence[str], answers: Sequence[str], pair: Pair) -> Outcome:

@@ -8,25 +8,15 @@ from functools import lru_cache
 
 _CHARACTERS = str.maketrans(
     {
-        **dict(zip("０１２３４５６７８９", "0123456789", strict=True)),
-        **dict.fromkeys("−–‒﹣－", "-"),
+        **dict.fromkeys("‐‑−–‒﹣", "-"),
         **dict.fromkeys("\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f", " "),
         **dict.fromkeys("′’‘", "'"),
         **dict.fromkeys("″”“", "''"),
-        **{
-            "＋": "+",
-            "＝": "=",
-            "（": "(",
-            "）": ")",
-            "，": ",",
-            "．": ".",
-            "／": "/",
-            "％": r"\%",
-        },
         **{"×": r"\cdot ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "÷": "/", "⁄": "/"},
         **{"±": r"\pm ", "∓": r"\mp ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx "},
         **{"⩽": r"\le ", "⩾": r"\ge ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in "},
         **{"∅": r"\emptyset ", "∞": r"\infty ", "°": r"^\circ ", "…": r"\ldots ", "∠": r"\angle "},
+        **{"˚": r"^\circ ", "º": r"^\circ ", "µ": r"\mu "},
         **{"ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}"},
         **{"½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}"},
         **{"¾": r"\frac{3}{4}", "⅕": r"\frac{1}{5}", "⅙": r"\frac{1}{6}", "⅛": r"\frac{1}{8}"},
@@ -36,12 +26,20 @@ _CHARACTERS = str.maketrans(
         **{"ω": r"\omega ", "Ω": r"\Omega ", "Δ": r"\Delta ", "ħ": r"\hbar "},
     }
 )
+_STYLED = str.maketrans(
+    {
+        chr(code): unicodedata.normalize("NFKC", chr(code))
+        for code in (*range(0xFF01, 0xFF5F), *range(0x1D400, 0x1D800))
+    }
+)
+"""Full width and mathematical alphabets: the same characters in another style."""
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _RAISED_RUN = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
 _LOWERED_RUN = re.compile(r"[₀₁₂₃₄₅₆₇₈₉]+")
 _NARROW_THOUSANDS = re.compile(r"(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))")
-_ROOT_SIGN = re.compile(r"√\s*(?:([0-9]+(?:\.[0-9]+)?|[A-Za-z])|\(([^()]*)\)|(?=\{))")
+_ROOT_SIGN = re.compile(r"([√∛∜])\s*(?:([0-9]+(?:\.[0-9]+)?|[A-Za-z])|\(([^()]*)\)|(?=\{))")
+_ROOTS = {"√": r"\sqrt", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]"}
 
 _THIN_THOUSANDS = re.compile(r"(?<=[0-9])(?:\\[,;: ]|\\!|\{,\}|,\\!)\s*(?=[0-9]{3}(?![0-9]))")
 _APPLIED = re.compile(r"(?<![A-Za-z\\])([A-Za-z])\{(\([^(){}]*\))\}")
@@ -52,9 +50,10 @@ _COMMANDS = {
     name: meaning
     for meaning, names in {
         "": "left right middle big Big bigg Bigg bigl bigr Bigl Bigr displaystyle textstyle "
-        "scriptstyle limits nolimits",
+        "scriptstyle limits nolimits tiny scriptsize footnotesize small normalsize large Large "
+        "LARGE huge Huge",
         " ": "quad qquad thinspace enspace",
-        r"\frac": "dfrac tfrac cfrac",
+        r"\frac": "dfrac tfrac cfrac nicefrac sfrac",
         r"\binom": "dbinom tbinom",
         r"\cdot": "times ast",
         r"\div": "div",
@@ -79,14 +78,20 @@ _COMMANDS = {
         r"\angle": "measuredangle",
         r"\lor": "vee",
         r"\land": "wedge",
+        r"\\": "cr newline",
     }.items()
     for name in names.split()
 }
-_STYLE = re.compile(r"\\bold\s*\{([^{}]*)\}|\\text\s*\{\s*([eid])\s*\}")
+_STYLE = re.compile(r"\\bold\s*\{((?:[^{}]|\{[^{}]*\})*)\}|\\text\s*\{\s*([eid])\s*\}")
+_OVER = re.compile(r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}")
+_BARE_BOARD = re.compile(r"\\mathbb\s*([A-Z])")
+_MARK = re.compile(r"\\text\s*\{\s*([-+:,;.])\s*\}")
 _OLD_STYLE = re.compile(r"\{\\(?:rm|bf|it)\s+([^{}]*)\}")
 _FUNCTION = re.compile(
-    r"\\text\s*\{(a(?:rc|r)?(?:sin|cos|tan)h?|(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp|max|min)\}"
+    r"\\text\s*\{\s*(a(?:rc|r)?(?:sin|cos|tan)h?|(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp|max)"
+    r"\s*\}|(?<![0-9}])(?<![0-9}] )\\text\s*\{\s*(min)\s*\}"
 )
+"""After a number ``\\text{min}`` is a minute."""
 _CIRCLE = re.compile(r"\^\s*\{\s*\\circ\s*\}|\^\s*\\circ(?![A-Za-z])")
 _PRIME = re.compile(r"\^\s*\{((?:\s*\\prime)+)\s*\}|\^\s*\\prime(?![A-Za-z])")
 _BARE_SCRIPT = re.compile(r"([_^])\s*(-?[0-9]+|-?[A-Za-z]|\\[A-Za-z]+(?![A-Za-z{]))")
@@ -99,7 +104,12 @@ _IDLE_SPACE = re.compile(
 """Every space but one between two words, and one that tells ``100, 200`` from a thousands comma."""
 _COLOUR = re.compile(r"\\(?:text)?color\s*\{[A-Za-z]{1,20}\}|\\(?:bf|rm|it)(?![A-Za-z])")
 _UNDERLINE = re.compile(r"\\underline\s*\{([^{}]*)\}")
-_MODULUS = re.compile(r"\(?\s*\\(?:pmod|mod|bmod)\s*(?:\{([^{}]*)\}|([0-9A-Za-z]+))\s*\)?")
+_MODULUS = re.compile(
+    r"\(?\s*(?:\\(?:pmod|mod|bmod)|\\text\{\s*mod\s*\})\s*(?:\{([^{}]*)\}|([0-9A-Za-z]+))\s*\)?"
+)
+_MODULUS_IN_WORDS = re.compile(r"\\text\s*\{\s*\(?\s*mod(?:ulo)?\s+([0-9]+)\s*\)?\s*\}")
+_OUTWARD = re.compile(r"(\A|=|\\(?:in|cup|cap))([\[\](])([^\[\]()]*)([\[\])])(?=\Z|\\c[au]p)")
+_SEVERAL = re.compile("[,;]")
 _DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"))
 _WRAPPER = re.compile(r"\\text\s*\{([^{}]*)\}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -122,16 +132,21 @@ def canonical(text: str) -> str:
         s = _SPACING.sub(" ", s)
         s = _OLD_STYLE.sub(r"\\text{\1}", s)
         s = _UNDERLINE.sub(r"\1", _COLOUR.sub("", s))
+        s = _MODULUS_IN_WORDS.sub(r"\\pmod{\1}", s)
         s = _MODULUS.sub(lambda m: rf"\pmod{{{m[1] or m[2]}}}", s)
-        s = _FUNCTION.sub(r"\\\1 ", _STYLE.sub(r"\1\2", s))
+        s = _OVER.sub(r"\\frac{\1}{\2}", _BARE_BOARD.sub(r"\\mathbb{\1}", s))
+        s = _MARK.sub(r"\1", s)
+        s = _FUNCTION.sub(r"\\\1\2 ", _STYLE.sub(r"\1\2", s))
         s = _CIRCLE.sub(r"^\\circ ", s)
         s = _PRIME.sub(lambda m: "'" * max(1, (m[1] or "").count("prime")), s)
         s = _BARE_ROOT.sub(r"\\sqrt\1{\2}", s)
         s = _BARE_FRACTION.sub(_braced_fraction, s)
-    s = s.replace("~", " ").replace("...", r"\ldots ")
+    s = s.replace("~", " ").replace("{:}", ":").replace("...", r"\ldots ")
     s = _BARE_SCRIPT.sub(_braced_script, s)
     s = _unwrapped(" ".join(s.split()))
     s = _IDLE_SPACE.sub("", _SPACE_BEFORE_DIGIT.sub(r"\1", s))
+    if "]" in s or "[" in s:
+        s = _OUTWARD.sub(_round, s)
     return _APPLIED.sub(r"\1\2", s)
 
 
@@ -139,8 +154,14 @@ def _ascii(text: str) -> str:
     s = _NARROW_THOUSANDS.sub("", text)
     s = _RAISED_RUN.sub(lambda m: f"^{{{m[0].translate(_RAISED)}}}", s)
     s = _LOWERED_RUN.sub(lambda m: f"_{{{m[0].translate(_LOWERED)}}}", s)
-    s = _ROOT_SIGN.sub(lambda m: r"\sqrt" + (f"{{{m[1] or m[2]}}}" if m[1] or m[2] else ""), s)
+    s = _ROOT_SIGN.sub(_root, s.translate(_STYLED))
     return s.translate(_CHARACTERS)
+
+
+def _root(found: re.Match[str]) -> str:
+    sign, *alternatives = found.groups()
+    under = next((u for u in alternatives if u), None)
+    return _ROOTS[sign] + (f"{{{under}}}" if under else "")
 
 
 def _braced_script(found: re.Match[str]) -> str:
@@ -153,13 +174,21 @@ def _braced_fraction(found: re.Match[str]) -> str:
     return rf"\frac{top}" + (f"{{{found[3]}}}" if found[3] else "")
 
 
+def _round(found: re.Match[str]) -> str:
+    """Write an open end of an interval as a round bracket: ``]0,1[`` is ``(0,1)``."""
+    before, opening, ends, closing = found.groups()
+    if not _SEVERAL.search(ends):
+        return found[0]
+    return f"{before}{'(' if opening == ']' else opening}{ends}{')' if closing == '[' else closing}"
+
+
 def _unwrapped(text: str) -> str:
     """Remove a final dot, and what encloses the whole text: delimiters, ``\\text{}``, braces."""
     before = None
     s = text
     while s != before:
         before = s
-        s = s.strip().removesuffix(".").strip()
+        s = s.strip().removesuffix("\\\\").strip().removesuffix(".").strip()
         for opening, closing in _DELIMITERS:
             inner = s[len(opening) : -len(closing)]
             if s.startswith(opening) and s.endswith(closing) and inner and opening not in inner:

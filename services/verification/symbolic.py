@@ -11,6 +11,7 @@ from services.verification.expression import (
     Call,
     Node,
     Number,
+    Symbol,
     UnreadableError,
     expression,
     symbols,
@@ -154,7 +155,9 @@ def _pairs(gold: str, answer: str) -> Iterator[tuple[Node, Node]]:
     (g, wanted), (a, given) = split_unit(canonical(gold)), split_unit(canonical(answer))
     left, right = _tree(g), _tree(a)
     if wanted is None or given is None or wanted == given:
-        yield left, right
+        plain = left if wanted else right
+        if "deg" not in (wanted, given) or wanted == given or not _in_radians(plain):
+            yield left, right
         if "%" in (wanted, given) and wanted != given:
             hundred = Number(Fraction(100))
             yield (
@@ -175,6 +178,14 @@ def _pairs(gold: str, answer: str) -> Iterator[tuple[Node, Node]]:
         left = Call("*", (left, Number(one.factor)))
         right = Call("*", (right, Number(other.factor)))
     yield left, right
+
+
+def _in_radians(tree: Node) -> bool:
+    r"""Whether a value is a multiple of pi, so that it cannot have left out its degree sign."""
+    if isinstance(tree, Call):
+        parts = tree.args[:1] if tree.head in ("/", "frac") else tree.args
+        return any(_in_radians(part) for part in parts)
+    return tree == Symbol("pi")
 
 
 def _tree(text: str) -> Node:

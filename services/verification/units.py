@@ -58,8 +58,10 @@ def _table() -> dict[str, tuple[Fraction, dict[str, int]]]:
         ("quart", "1", {"quart": 1}),
         ("dollar usd $", "100", {"cent": 1}),
         ("cent \\cent ¢", "1", {"cent": 1}),
-        ("€ euro", "1", {"euro": 1}),
-        ("£", "1", {"sterling": 1}),
+        ("€ euro eur", "1", {"euro": 1}),
+        ("£ gbp", "1", {"sterling": 1}),
+        ("¥ yen", "1", {"yen": 1}),
+        ("₹ rs rs. inr rupee", "1", {"rupee": 1}),
         ("deg degree", "1", {"degree": 1}),
         ("rad radian", "1", {"radian": 1}),
         ("K kelvin", "1", {"kelvin": 1}),
@@ -106,8 +108,7 @@ def unit(name: str) -> Unit | None:
     factor, exponents = Fraction(1), dict[str, int]()
     over, *under = _PER.split(name.strip())
     for text, sign in [(over, 1), *((u, -1) for u in under)]:
-        for piece in _TIMES.split(text):
-            known = _power(piece.strip())
+        for known in _factors(text):
             if known is None:
                 return None
             part, dimension, power = known
@@ -115,6 +116,15 @@ def unit(name: str) -> Unit | None:
             for base, exponent in dimension.items():
                 exponents[base] = exponents.get(base, 0) + sign * power * exponent
     return Unit(factor, tuple(sorted((b, e) for b, e in exponents.items() if e)))
+
+
+def _factors(text: str) -> list[tuple[Fraction, dict[str, int], int] | None]:
+    """Read the units of a product, also without a sign: ``kg m``; None for one that is unknown."""
+    factors: list[tuple[Fraction, dict[str, int], int] | None] = []
+    for piece in _TIMES.split(text):
+        whole = _power(piece.strip())
+        factors.extend([whole] if whole else map(_power, piece.split()))
+    return factors
 
 
 def _power(text: str) -> tuple[Fraction, dict[str, int], int] | None:

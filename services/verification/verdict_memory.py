@@ -29,6 +29,7 @@ V = TypeVar("V")
 
 _DIGITS = re.compile(r"[0-9]+")
 _SPACES = re.compile(r"\s+")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
 _LETTER = re.compile(r"(?<![\\A-Za-z])d?[A-Za-z](?![A-Za-z])")
 """A name of one letter, or the differential of one."""
 
@@ -62,6 +63,14 @@ def shape_of(answer: str) -> str:
     return _SPACES.sub("", _DIGITS.sub("0", text))
 
 
+def family_of(shape: str) -> str:
+    """Return the commands that answers of a shape are made of; empty if there are none.
+
+    What takes sympy long is mostly named by a command: an integral, a product, a limit.
+    """
+    return " ".join(sorted(set(_COMMAND.findall(shape))))
+
+
 class _Expiring(Generic[K, V]):
     """A bounded mapping whose entries leave it after a fixed time."""
 
@@ -90,6 +99,7 @@ class VerdictMemory:
         self._verdicts: OrderedDict[Key, Outcome] = OrderedDict()
         self._overrun: _Expiring[Key, bool] = _Expiring(QUARANTINE_SECONDS)
         self._lanes: _Expiring[str, Lane] = _Expiring(SLOW_SECONDS)
+        self._families: _Expiring[str, Lane] = _Expiring(SLOW_SECONDS)
 
     def recall(self, key: Key) -> Outcome | None:
         """Return the verdict on a case that was judged before."""
@@ -116,15 +126,23 @@ class VerdictMemory:
     def place(self, shape: str, lane: Lane, now: float) -> None:
         """Remember for a while the lane that an answer of a shape was for."""
         self._lanes.put(shape, lane, now)
+        if lane is Lane.FAST:
+            self._families.put(family_of(shape), lane, now)
 
     def suspect(self, shape: str, lane: Lane, now: float) -> None:
         """Remember that an answer of a shape seems to be for a slower lane; if others of it were
-        quick, only when it happens twice in a row."""
+        quick, only when it happens twice in a row. Its family is slow if none of it was quick."""
         if self._lanes.get(shape, now) is Lane.FAST:
             self._lanes.forget(shape)
         else:
             self._lanes.put(shape, lane, now)
+        if (family := family_of(shape)) and self._families.get(family, now) is not Lane.FAST:
+            self._families.put(family, Lane.SLOW, now)
 
     def lane_of(self, shape: str, now: float) -> Lane:
-        """Return the lane that an answer of this shape is likely to be for."""
-        return self._lanes.get(shape, now) or Lane.FAST
+        """Return the lane that an answer of this shape is likely to be for: that of the shape, or
+        where none of it is known, of its family."""
+        known = self._lanes.get(shape, now)
+        if known is None:
+            known = self._families.get(family_of(shape), now)
+        return Lane.FAST if known is None else known

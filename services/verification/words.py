@@ -8,9 +8,11 @@ from functools import lru_cache
 from services.verification.spelling import canonical
 
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
-_LETTERS = re.compile(r"[A-Za-z][A-Za-z .,'\-]*")
-_RUN = re.compile(r"[A-Za-z]+")
+_LETTERS = re.compile(r"[^\W\d_](?:[^\W\d_]|[ .,'\-])*")
+_RUN = re.compile(r"[^\W\d_]+")
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
+_SHORT = frozenset(["yes", "no", "odd"])
+"""Words of less than four letters that are no products."""
 _FUNCTIONS = frozenset(
     [
         *("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"),
@@ -47,13 +49,17 @@ _CHOICE = re.compile(
     r"(?:\\text\{)?\(([A-J])\)(?:\})?[.:]?(.*)|(?:\\text\{)?([A-J])(?:\}?[.:]\}?|\)\}?)(.*)|([A-J])",
     re.DOTALL,
 )
+_CALLED = re.compile(
+    r"(?:\\text\{)?(?:[Oo]ption|[Cc]hoice|[Aa]nswer)[ :]*\}?[ :]*(?=\(?[A-J](?![A-Za-z]))"
+)
 _OTHER_CHOICE = re.compile(r"\([A-J]\)|\b(?:or|and)\b|(?<![A-Za-z])[A-J](?![A-Za-z])")
 _CLOCK = re.compile(
-    r"0?([0-9]{1,2}:[0-9]{2})\s*(?:\\text\s*\{)?\s*(?:([ap])\.?\s?m\.?)?\s*\}?", re.I
+    r"0?([0-9]{1,2})(?::([0-9]{2}))?\s*(?:\\text\s*\{)?\s*(?:([ap])\.?\s?m\.?)?\s*\}?", re.I
 )
 _NUMERAL = re.compile(
     r"\(?(?:\\text\{)?([0-9A-Fa-f]+)\}?\)?_\{(?:\\text\{)?\(?([0-9]{1,2}|[a-z]+)\)?\}*"
 )
+_IN_BASE = re.compile(r"([0-9A-Fa-f]+?)(?:\\text\{)?\(?(?:in)?base\}?([0-9]{1,2}|[a-z]+)\)?\}?")
 _BASES = {
     **{"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8"},
     **{"nine": "9", "ten": "10", "eleven": "11", "twelve": "12", "sixteen": "16"},
@@ -65,7 +71,7 @@ def words(text: str) -> str | None:
     r"""Return words in lower case without articles and punctuation; None for anything else.
 
     Words stand in ``\text{}``, or are four letters and more, or three capitals (an order of
-    people, ``CAB``): bare shorter ones are products.
+    people, ``CAB``), or say yes or no: other bare ones are products.
     """
     s = canonical(text)
     plain = _TEXT.sub(r" \1 ", s)
@@ -78,6 +84,7 @@ def words(text: str) -> str | None:
         (marked and len(longest) > 1)
         or (len(longest) > 3 and not _FUNCTIONS & set(runs))
         or (len(longest) == 3 and longest.isupper())
+        or (len(runs) == 1 and longest.lower() in _SHORT)
     ):
         return None
     kept = _ARTICLE.sub(" ", " ".join(runs).lower())
@@ -106,7 +113,7 @@ def choice(text: str) -> tuple[str, str] | None:
 
     None if it is none, or if another choice is named too.
     """
-    found = _CHOICE.fullmatch(canonical(text))
+    found = _CHOICE.fullmatch(_CALLED.sub("", canonical(text), count=1))
     if found is None:
         return None
     letter = found[1] or found[3] or found[5]
@@ -116,11 +123,19 @@ def choice(text: str) -> tuple[str, str] | None:
 
 def same_time(gold: str, answer: str) -> bool | None:
     """Whether two times of day are the same, a missing am or pm ignored; None if one is none."""
-    m, n = _CLOCK.fullmatch(canonical(gold)), _CLOCK.fullmatch(canonical(answer))
+    m, n = _time(gold), _time(answer)
     if m is None or n is None:
         return None
-    halves = {h.lower() for h in (m[2], n[2]) if h}
-    return m[1] == n[1] and len(halves) < 2
+    halves = {half for half in (m[1], n[1]) if half}
+    return m[0] == n[0] and len(halves) < 2
+
+
+def _time(text: str) -> tuple[str, str] | None:
+    """Read a time of day: hours and minutes, and the half of the day. A bare ``6`` is none."""
+    found = _CLOCK.fullmatch(canonical(text))
+    if found is None or not (found[2] or found[3]):
+        return None
+    return f"{found[1]}:{found[2] or '00'}", (found[3] or "").lower()
 
 
 def same_numeral(gold: str, answer: str) -> bool | None:
@@ -137,7 +152,7 @@ def same_numeral(gold: str, answer: str) -> bool | None:
 
 def _numeral(text: str) -> tuple[str, str] | None:
     s = canonical(text).replace(" ", "")
-    if found := _NUMERAL.fullmatch(s):
+    if found := _NUMERAL.fullmatch(s) or _IN_BASE.fullmatch(s):
         digits, base = found[1].upper().lstrip("0") or "0", found[2]
         base = _BASES.get(base, base)
         return (digits, base) if base.isdecimal() else None

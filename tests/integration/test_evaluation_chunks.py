@@ -10,11 +10,10 @@ import pytest
 from services.builtin import resolve_path
 from services.datasets import load_questions
 from services.evaluation.plan import Chunk, plan
-from services.evaluation.response import Response, responses_of
+from services.evaluation.response import Response, cases_of, responses_of
 from services.rollout.engine import RolloutEngine
 from services.rollout.request import Decoding
 from services.spec.job import DataSpec, GeneratorSpec
-from services.verification.case import Case
 from services.verification.pool import VerificationPool
 
 DATA = DataSpec(path="builtin:tiny-heldout")
@@ -38,11 +37,9 @@ def pool() -> Iterator[VerificationPool]:
 
 def answer(engine: RolloutEngine, pool: VerificationPool, chunk: Chunk) -> list[Response]:
     groups = engine.generate(chunk.requests, chunk.decoding)
-    texts = [(q, t) for q, g in zip(chunk.questions, groups, strict=True) for t in g.texts]
-    judgements = pool.judge([Case(q.gold, t, "eval", q.tolerance) for q, t in texts])
-    prompts = [r.prompt for r in chunk.requests for _ in range(chunk.decoding.group_size)]
+    judgements = pool.judge(cases_of(chunk, groups, "eval", opened=engine.opens_thinking()))
     counts = engine.thinkless_tokens(
-        [(prompt, text) for prompt, (_, text) in zip(prompts, texts, strict=True)]
+        [(r.prompt, t) for r, g in zip(chunk.requests, groups, strict=True) for t in g.texts]
     )
     found = responses_of(chunk, groups, judgements, counts, "eval")
     return [replace(r, seconds=0.0) for r in found]

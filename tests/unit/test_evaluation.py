@@ -16,7 +16,7 @@ from services.evaluation.answer_text import answer_text
 from services.evaluation.figures import figures
 from services.evaluation.plan import plan
 from services.evaluation.progress import EvaluationProgress
-from services.evaluation.response import responses_of
+from services.evaluation.response import cases_of, responses_of
 from services.evaluation.response_file import (
     ResponseFileError,
     read_responses,
@@ -25,6 +25,7 @@ from services.evaluation.response_file import (
 from services.evaluation.training_record import save_evaluation, training_record
 from services.rollout.request import Decoding
 from services.verification.settle import settle
+from services.verification.tolerance import Tolerance
 from tests.unit.evaluated import group, response
 
 DECODING = Decoding(temperature=0.6, top_p=0.95, max_tokens=64, group_size=2, logprobs=False)
@@ -146,6 +147,15 @@ def test_a_model_that_does_not_think_needs_no_end_of_its_thought() -> None:
     assert settle(("12",), strict, "reward").verdict == "unparsable"
     closed = "Hm.</think>The final answer is 12."
     assert answer_text(closed, "eval", opened=False) == closed
+
+
+def test_an_answer_within_the_tolerance_of_its_question_is_right() -> None:
+    near = replace(QUESTIONS[0], tolerance=Tolerance(absolute=0.1))
+    (chunk,) = chunks(questions=[near, QUESTIONS[1]])
+    assert [r.tolerance for r in chunk.requests] == [near.tolerance, None]
+    drawn = [replace(group(q, (1,)), texts=("so \\boxed{1.05}",)) for q in ("q0", "q1")]
+    cases = cases_of(chunk, drawn, "eval", opened=False)
+    assert [settle(*c).verdict for c in cases] == ["correct", "incorrect"]
 
 
 def test_every_model_is_asked_with_the_same_seeds() -> None:

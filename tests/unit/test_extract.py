@@ -44,6 +44,8 @@ def test_the_last_balanced_box_after_the_last_think_close_is_the_answer(text: st
         ("", "no_think_close"),
         (r"<think>\boxed{7}</think> see above", "no_box"),
         (r"\boxed{7}</think>\boxed{7</think>", "no_box"),
+        (r"a</think> wait <think> so \boxed{7}", "no_think_close"),
+        (r"a</think>\boxed{7}<think> or", "no_think_close"),
         (r"</think>\boxed{7", "no_box"),
         (r"</think>\boxedness{7}", "no_box"),
         (r"</think>\boxed{}", "empty_box"),
@@ -123,6 +125,7 @@ def test_parity_takes_the_last_number_and_reads_what_is_unfinished():
     assert extract("</think> We tried 1, 2 and 1,007.", "thinkless-parity").answer == "1,007"
     assert extract("<think> maybe 6, or 7", "thinkless-parity").answer == "7"
     assert extract(r"<think> \boxed{3} or 7", "thinkless-parity").answer == "3"
+    assert extract(r"</think> <think> \boxed{3}", "thinkless-parity").answer == "3"
     assert extract("none", "thinkless-parity").reason == "no_box"
 
 

@@ -124,6 +124,13 @@ def test_there_are_rules_for_every_policy():
         ",",
         "=",
         "=½",
+        "=[",
+        "]1,",
+        "1 000 ",
+        "0.3",
+        "\\text{m^{2}",
+        "{\\over",
+        "\\bold{",
         "1,",
         "\\pm ",
         "\\cup ",
@@ -142,3 +149,13 @@ def test_a_crafted_answer_is_settled_or_left_open_within_a_moment(unit: str):
         settle((gold,), f"</think> \\boxed{{{answer}}}")
         settle((gold,), f"</think> \\boxed{{{answer[:500]}}}")
     assert time.process_time() - started < 1.0
+
+
+def test_a_long_answer_that_is_the_accepted_one_is_right():
+    long = "7" * 1500
+    found = settle((long,), f"</think> \\boxed{{{long}}}")
+    assert isinstance(found, Settled)
+    assert found.verdict == "correct"
+    other = settle((long,), f"</think> \\boxed{{{long[:-1]}8}}")
+    assert isinstance(other, Settled)
+    assert (other.verdict, other.reason) == ("unparsable", "unsupported:digits")

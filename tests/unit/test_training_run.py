@@ -19,7 +19,9 @@ from algorithms.stage_machine import StepOutcome
 from services.checkpoints import CheckpointStore
 from services.datasets import Question
 from services.home import JobFolder
+from services.prompt_stream import PromptStream
 from services.spec.job import JobSpec
+from services.verification.tolerance import Tolerance
 
 GUARD = {"max_drop": 0.05}
 
@@ -228,3 +230,11 @@ def test_a_run_killed_at_any_point_ends_as_the_undisturbed_one(tmp_path: Path, n
         assert world.policy == undisturbed.policy
         labels = [o.label for o in job.schedule]
         assert [world.model(x) for x in labels] == [undisturbed.model(x) for x in labels]
+
+
+def test_the_tolerance_of_a_question_travels_with_it(tmp_path: Path) -> None:
+    run = World(tmp_path, spec(), {}).attempt()
+    near = Question("near", "?", ("1",), Tolerance(absolute=0.1))
+    run.stream = PromptStream([near], 0)
+    requests = run._requests(run.spec.schedule[0], 1)
+    assert {r.tolerance for r in requests} == {near.tolerance}

@@ -81,6 +81,25 @@ def test_one_slow_answer_of_a_quick_shape_is_an_accident_and_two_in_a_row_are_no
     assert memory.lane_of("quick", 3.0) is Lane.LAST
 
 
+def test_a_new_shape_made_of_what_was_never_quick_begins_in_the_slow_lane():
+    memory = VerdictMemory()
+    memory.suspect(r"\int\sin(x)", Lane.LAST, 0.0)
+    assert memory.lane_of(r"\sin(0)\int x+\sin(x)", 1.0) is Lane.SLOW
+    assert memory.lane_of(r"\int x", 1.0) is Lane.FAST  # no \sin
+    # One quick answer of the family, and only shapes that were slow themselves are.
+    memory.place(r"\int x\sin(0)", Lane.FAST, 2.0)
+    memory.suspect(r"\int\sin(\sin(x))", Lane.LAST, 3.0)
+    assert memory.lane_of(r"\sin(0)\int x+\sin(x)", 4.0) is Lane.FAST
+    assert memory.lane_of(r"\int\sin(x)", 4.0) is Lane.LAST
+    assert memory.lane_of(r"\int\sin(\sin(x))", 4.0) is Lane.LAST
+
+
+def test_answers_without_any_command_are_no_family():
+    memory = VerdictMemory()
+    memory.suspect("x+0y", Lane.LAST, 0.0)
+    assert memory.lane_of("x+0z-0", 0.0) is Lane.FAST
+
+
 def test_it_does_not_grow_without_end(monkeypatch):
     monkeypatch.setattr(verdict_memory, "CAPACITY", 3)
     memory = VerdictMemory()
