@@ -88,8 +88,6 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if settings.alone:
-            context.control.idempotency.recover()
         reconciler = Reconciler(context)
         dispatcher = WebhookDispatcher(context)
         reconciler.start()
@@ -100,6 +98,7 @@ def create_app(
             reconciler.stop()
             dispatcher.stop()
             await context.feed.stop()
+            context.control.idempotency.leave()
             context.verification.close()
 
     app = routed(lifespan=lifespan)

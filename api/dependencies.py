@@ -53,7 +53,11 @@ class Context:
         self.creating = threading.Lock()
         """Held from counting what a tenant has to adding to it."""
         self.last_reconciled: float | None = None
-        """Unix seconds of the last look at Ray that went through."""
+        """Unix seconds when the reconciler last did its duty, or saw that another has it."""
+        self.last_looked: float | None = None
+        """Unix seconds of the last look at all jobs that was taken here."""
+        self.leads = False
+        """Whether it is this control plane that looks after the jobs."""
         self.needs_no_key: Callable[[str], bool] = lambda _: False
         """Whether a path says nothing of any job."""
         limits = settings.limits

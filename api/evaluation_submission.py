@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from api.dependencies import Context
+from api.repeated import made_before
 from api.schemas import CreateEvaluation
 from api.submission import roots_of
 from api.usage import note_begun, refuse_over_quota
@@ -27,12 +28,15 @@ def submit_evaluation(
         context: of the control plane.
         caller: whom it will belong to.
         body: what was asked for.
-        job_id: the id it must get; None for a new one.
+        job_id: the id it must get; None for a new one. A job of this id is returned as it is.
 
     Raises:
         SpecError: with everything that is wrong; nothing was created.
         ApiProblem: 403, the tenant has as much as it may have.
     """
+    if made := made_before(context.store, job_id):
+        note_begun(context, made)
+        return made
     spec = parse_evaluation(body.spec)
     home = context.settings.home
     try:

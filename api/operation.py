@@ -129,6 +129,7 @@ async def _once(request: Request, key: str, inner: Handler) -> Response:
         headers = {**answer.headers, "Idempotent-Replayed": "true"}
         return Response(answer.body, status_code=answer.status, headers=headers)
     request.state.reserved = decision.resource
+    request.state.repeated_since = decision.since
     try:
         response = await inner(request)
     except Exception as error:

@@ -41,7 +41,8 @@ class JobCollector(Collector):
                 families[name].add_metric(list(labels), float(value))
 
         add("laconic_build_info", 1, _version())
-        add("laconic_reconcile_last_success_timestamp_seconds", self._context.last_reconciled)
+        add("laconic_reconcile_last_success_timestamp_seconds", self._context.last_looked)
+        add("laconic_leader", int(self._context.leads))
         counts = {
             "laconic_jobs": self._context.store.count_jobs("training"),
             "laconic_evaluations": self._context.store.count_jobs("evaluation"),

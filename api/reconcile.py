@@ -22,6 +22,7 @@ from services.launcher import ENDED, LaunchError, Observation, submission_id
 from services.spec.validation import cluster_problems
 from services.stores.lifecycle import ACTIVE, JobState, is_legal
 from services.stores.protocol import (
+    ChangedMeanwhile,
     IllegalTransition,
     JobNotFound,
     JobRecord,
@@ -40,8 +41,6 @@ workers; then it is stopped."""
 _FRESH_SECONDS: Final = 10.0
 """A heartbeat younger than this is an observation too: the driver writes one every two seconds."""
 _LEASE: Final = "reconciler"
-_LEASE_SECONDS: Final = 15.0
-"""How long the jobs go unlooked after when the control plane that did so is killed."""
 _TIDY_SECONDS: Final = 60.0
 """Time between two rounds of trimming and removing old records."""
 _LOG_TAIL: Final = 4000
@@ -55,7 +54,7 @@ class Reconciler:
         self._context = context
         self._told: set[tuple[str, int]] = set()
         self._watched: dict[str, int] = {}
-        self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._owner = _owner(context)
         self._tidied = 0.0
         self._thread = threading.Thread(target=self._loop, name="reconciler", daemon=True)
         self._ending = threading.Event()
@@ -86,14 +85,19 @@ class Reconciler:
             time.sleep(0.2)
 
     def _loop(self) -> None:
+        lease_seconds = self._context.settings.lease_seconds
         while not self._ending.is_set():
             self._context.wake.clear()
             try:
-                if self._context.store.hold(_LEASE, self._owner, _LEASE_SECONDS):
+                leads = self._context.store.hold(_LEASE, self._owner, lease_seconds)
+                if leads:
                     self.look()
                     self._tidy()
+                    self._context.last_looked = time.time()
+                self._context.leads = leads
                 self._context.last_reconciled = time.time()
             except StoreUnavailable as error:
+                self._context.leads = False
                 log.warning("%s", error)
             except Exception:
                 log.exception("a look at the jobs failed; the next one follows")
@@ -105,8 +109,13 @@ class Reconciler:
         for job in jobs:
             if job.ray_submission_id is not None:
                 self._guarded(job, self._check)
+            elif job.state != "queued":
+                # Its driver has reported, so it was submitted: whoever did so could not write it
+                # down any more.
+                self._guarded(job, self._note_submission)
         self._keep_logs({j.id: j.attempt for j in jobs if j.ray_submission_id is not None})
-        waiting = [j for j in reversed(jobs) if j.ray_submission_id is None]  # the oldest first
+        # The oldest first.
+        waiting = [j for j in reversed(jobs) if j.ray_submission_id is None and j.state == "queued"]
         # Counted anew, for some may just have ended; and not at all where nobody waits.
         busy = sum(j.ray_submission_id is not None for j in self._active()) if waiting else 0
         for job in waiting:
@@ -136,7 +145,7 @@ class Reconciler:
     def _guarded(self, job: JobRecord, action: Callable[[JobRecord], None]) -> None:
         try:
             action(job)
-        except (StaleAttempt, IllegalTransition) as error:
+        except (StaleAttempt, IllegalTransition, ChangedMeanwhile) as error:
             # Somebody else moved the job between our reading and our writing: theirs counts.
             log.info("job %s: %s", job.id, error)
         except StoreError:
@@ -152,20 +161,26 @@ class Reconciler:
         size = context.launcher.cluster_size()
         if size and (problem := next(cluster_problems(job.spec, size), None)):
             cause = f"{problem.pointer}: {problem.detail}"
-            context.store.set_state(job.id, "failed", attempt=job.attempt, cause=cause)
+            context.store.set_state(
+                job.id, "failed", attempt=job.attempt, cause=cause, expect=job.revision
+            )
             return
         try:
             name = context.launcher.submit(job.id, job.attempt, job.kind)
         except LaunchError as error:
             self._tell_once(job, "waiting", f"waits for Ray: {error}")
             return
-        context.store.set_ray_submission(job.id, job.attempt, name)
-        context.store.append_event(
+        self._note_submission(job)
+        if context.store.get_job(job.id).state not in ACTIVE:
+            self._stop(name)
+
+    def _note_submission(self, job: JobRecord) -> None:
+        name = submission_id(job.id, job.attempt)
+        self._context.store.set_ray_submission(job.id, job.attempt, name)
+        self._context.store.append_event(
             job.id, "submitted", f"driver submitted to Ray as {name}", attempt=job.attempt
         )
         self._watched[job.id] = job.attempt
-        if context.store.get_job(job.id).state not in ACTIVE:
-            self._stop(name)
 
     def _is_leaving(self, job: JobRecord) -> bool:
         """Whether the driver of the attempt before still has its workers, or may have."""
@@ -230,7 +245,7 @@ class Reconciler:
         state: JobState = "failed"
         cause = f"driver ended without a record: Ray job {seen.status}"
         cause += f" ({seen.message.strip()})" if seen.message else ""
-        if job.cancel_requested_at is not None:
+        if now.cancel_requested_at is not None:
             state, cause = "cancelled", "cancelled on request"
         elif seen.status == "missing":
             state = "interrupted"
@@ -247,7 +262,10 @@ class Reconciler:
                 data={"tail": tail},
                 attempt=job.attempt,
             )
-        self._context.store.set_state(job.id, state, attempt=job.attempt, cause=cause)
+        # Somebody may ask for a cancel just now: then the next look counts.
+        self._context.store.set_state(
+            job.id, state, attempt=job.attempt, cause=cause, expect=now.revision
+        )
 
     def _is_overdue(self, job: JobRecord) -> bool:
         asked = job.cancel_requested_at
@@ -319,3 +337,12 @@ class Reconciler:
         except LaunchError as error:
             log.info("%s", error)
             return ""
+
+
+def _owner(context: Context) -> str:
+    """What the lease is held as. Who is alone on a home folder is still who it was after a start,
+    and need not wait for the lease of a process that was killed."""
+    host = socket.gethostname()
+    if context.settings.alone:
+        return f"{host}:{context.settings.home.root}"
+    return f"{host}:{os.getpid()}:{secrets.token_hex(4)}"

@@ -243,7 +243,8 @@ class StageChange(Strict):
     """A stage change the driver was asked for; it happens between two steps."""
 
     to: str
-    command: int
+    command: int | None
+    """Its number; null where the request was sent again because its answer was lost."""
 
 
 class PresetView(Strict):

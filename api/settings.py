@@ -35,6 +35,9 @@ class Settings:
     heartbeat_overdue_seconds: float = 120.0
     """A job whose driver was silent for this long is ``reconciling``, whatever Ray says of it
     (``LACONIC_HEARTBEAT_OVERDUE_SECONDS``)."""
+    lease_seconds: float = 15.0
+    """Of several control planes on one store: how long the jobs go unlooked after when the one that
+    did so is killed (``LACONIC_LEASE_SECONDS``)."""
     retention: Retention = field(default_factory=Retention)
     """How much the store keeps (``LACONIC_KEEP_EVENTS``, ``LACONIC_KEEP_STEPS``,
     ``LACONIC_KEEP_ENDED_DAYS``)."""
@@ -88,6 +91,7 @@ class Settings:
             heartbeat_overdue_seconds=_number(
                 "LACONIC_HEARTBEAT_OVERDUE_SECONDS", cls.heartbeat_overdue_seconds, 10
             ),
+            lease_seconds=_number("LACONIC_LEASE_SECONDS", cls.lease_seconds, 2),
             retention=Retention.from_environment(),
         )
 

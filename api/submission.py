@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from api.dependencies import Context
+from api.repeated import made_before
 from api.schemas import CreateJob
 from api.usage import note_begun, refuse_over_quota
 from services.builtin import is_name
@@ -24,13 +25,16 @@ def submit(context: Context, caller: Principal, body: CreateJob, job_id: str | N
         context: of the control plane.
         caller: whom the job will belong to.
         body: what was asked for.
-        job_id: the id it must get; None for a new one.
+        job_id: the id it must get; None for a new one. A job of this id is returned as it is.
 
     Raises:
         UnknownPreset: no preset has the name.
         SpecError: with everything that is wrong; nothing was created.
         ApiProblem: 403, the tenant has as much as it may have.
     """
+    if made := made_before(context.store, job_id):
+        note_begun(context, made)
+        return made
     spec = checked_spec(context, caller, body)
     # Counted and created in one go: two requests must not both find the last place free.
     with context.creating:

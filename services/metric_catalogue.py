@@ -31,7 +31,12 @@ CATALOGUE: Final[tuple[Series, ...]] = (
     Series(
         "laconic_reconcile_last_success_timestamp_seconds",
         "gauge",
-        "When the reconciler last looked at all jobs",
+        "When this control plane last looked at all jobs; absent where it never did",
+    ),
+    Series(
+        "laconic_leader",
+        "gauge",
+        "1 where this control plane looks after the jobs; one of those on a store does",
     ),
     Series("laconic_jobs", "gauge", "Training jobs in each state", ("state",)),
     Series("laconic_evaluations", "gauge", "Evaluations in each state", ("state",)),

@@ -16,6 +16,7 @@ from api.job_actions import cancel_job, resume_job
 from api.job_listing import labels_of, listed
 from api.operation import Operation, needs
 from api.problems import ApiProblem
+from api.repeated import Since
 from api.schemas import CancelJob, CreateEvaluation, Evaluation, JobPage, Wish
 from services.evaluation.result_folder import EVALUATION, ResultFolder
 from services.spec.evaluation_job import name_of
@@ -92,6 +93,7 @@ def cancel(
     response: Response,
     context: Ctx,
     caller: Caller,
+    since: Since,
     body: CancelJob | None = None,
 ) -> Evaluation:
     """End an evaluation for good. 200: it is cancelled. 202: its driver was asked to end itself."""
@@ -102,6 +104,7 @@ def cancel(
         grace_seconds=wish.grace_seconds,
         author=caller.actor,
         reason=wish.reason,
+        since=since,
     )
     if record.state == "cancelled":
         response.status_code = 200
@@ -116,11 +119,16 @@ def cancel(
     openapi_extra=needs("jobs:write"),
 )
 def resume(
-    job: VisibleEvaluation, context: Ctx, caller: Caller, body: Wish | None = None
+    job: VisibleEvaluation,
+    context: Ctx,
+    caller: Caller,
+    since: Since,
+    body: Wish | None = None,
 ) -> Evaluation:
     """Queue an interrupted or failed evaluation again; finished chunks are not drawn again."""
     reason = (body or Wish()).reason
-    return Evaluation.of(resume_job(context, job, author=caller.actor, reason=reason))
+    record = resume_job(context, job, author=caller.actor, reason=reason, since=since)
+    return Evaluation.of(record)
 
 
 @router.get(

@@ -10,6 +10,7 @@ from api.etag import Expect, etag_of
 from api.job_actions import cancel_job, pause_job, resume_job
 from api.operation import Operation, needs
 from api.problems import ApiProblem
+from api.repeated import Since, was_done
 from api.schemas import CancelJob, ChangeStage, Job, StageChange, Wish
 from services.spec.problems import Problem
 from services.stores.lifecycle import ACTIVE
@@ -32,6 +33,7 @@ def cancel(
     response: Response,
     context: Ctx,
     caller: Caller,
+    since: Since,
     body: CancelJob | None = None,
 ) -> Job:
     """End a job for good. 200: it is cancelled. 202: its driver was asked to end itself."""
@@ -43,6 +45,7 @@ def cancel(
         grace_seconds=wish.grace_seconds,
         author=caller.actor,
         reason=wish.reason,
+        since=since,
     )
     return _answer(record, response, at_once=record.state == "cancelled")
 
@@ -61,12 +64,13 @@ def pause(
     response: Response,
     context: Ctx,
     caller: Caller,
+    since: Since,
     body: Wish | None = None,
 ) -> Job:
     """Free the workers of a job that shall go on later. 200: it is paused. 202: its driver finishes
     the step it is in and leaves a checkpoint first."""
     reason = (body or Wish()).reason
-    record = pause_job(context, job, expect=expect, author=caller.actor, reason=reason)
+    record = pause_job(context, job, expect=expect, author=caller.actor, reason=reason, since=since)
     return _answer(record, response, at_once=record.state == "paused")
 
 
@@ -83,11 +87,14 @@ def resume(
     response: Response,
     context: Ctx,
     caller: Caller,
+    since: Since,
     body: Wish | None = None,
 ) -> Job:
     """Queue a paused, interrupted or failed job again; it goes on from its last checkpoint."""
     reason = (body or Wish()).reason
-    record = resume_job(context, job, expect=expect, author=caller.actor, reason=reason)
+    record = resume_job(
+        context, job, expect=expect, author=caller.actor, reason=reason, since=since
+    )
     return _answer(record, response, at_once=False)
 
 
@@ -99,9 +106,16 @@ def resume(
     openapi_extra=needs("jobs:write"),
 )
 def change_stage(
-    body: ChangeStage, job: VisibleJob, expect: Expect, context: Ctx, caller: Caller
+    body: ChangeStage,
+    job: VisibleJob,
+    expect: Expect,
+    context: Ctx,
+    caller: Caller,
+    since: Since,
 ) -> StageChange:
     """Ask the driver to go on with another stage; it does so between two steps."""
+    if was_done(context.store, job.id, since, "stage", caller.actor, body.reason):
+        return StageChange(to=body.to, command=None)
     names = [s.name for s in job.training.stages]
     if body.to != "next" and body.to not in names:
         detail = f"the job has no stage {body.to!r}; use next or one of {', '.join(names)}"

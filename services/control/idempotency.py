@@ -12,14 +12,16 @@ import contextlib
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 HEADER: Final = "Idempotency-Key"
 KEEP_SECONDS: Final = 24 * 3600.0
 """How long an answer can be had again."""
 LEASE_SECONDS: Final = 120.0
-"""A request that has not been answered for this long is not being answered any more."""
+"""A request that has not been answered for this long is not being answered any more, even if the
+process that took it lives."""
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -46,7 +48,11 @@ class Reservation:
     """What the id of anything created ends in."""
     state: State
     began_at: float
+    holder: str
+    """The process that answers, or did when it died."""
     answer: Answer | None = None
+    first_at: float = 0.0
+    """When it was first begun."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,9 @@ class Decision:
 
     kind: Literal["act", "replay", "in_flight", "mismatch"]
     resource: str = ""
-    answer: Answer | None = field(default=None)
+    answer: Answer | None = None
+    since: float | None = None
+    """Of a request that may have acted before: when it was first begun."""
 
 
 class IdempotencyStore(Protocol):
@@ -77,22 +85,38 @@ class IdempotencyStore(Protocol):
         """The request was refused and has not acted: the key is free."""
         ...
 
-    def recover(self) -> None:
-        """Nothing is in flight any more: this process has just started, and is the only one."""
+    def leave(self) -> None:
+        """This process answers nothing any more: what it had in flight others may take up. The end
+        of a process, however it comes, says the same."""
         ...
 
 
-def decide(known: Reservation | None, fingerprint: str, now: float, resource: str) -> Decision:
-    """What becomes of a request, given what is known of its key; ``resource`` is a fresh one."""
+def decide(
+    known: Reservation | None,
+    fingerprint: str,
+    now: float,
+    resource: str,
+    lives: Callable[[str], bool],
+) -> Decision:
+    """What becomes of a request.
+
+    Args:
+        known: what is known of its key.
+        fingerprint: of the request.
+        now: Unix seconds.
+        resource: a fresh one, for a new reservation.
+        lives: whether a holder is still there.
+    """
     if known is None or now - known.began_at > KEEP_SECONDS:
         return Decision("act", resource)
     if known.fingerprint != fingerprint:
         return Decision("mismatch")
     if known.state == "done":
         return Decision("replay", answer=known.answer)
-    if known.state == "in_flight" and now - known.began_at <= LEASE_SECONDS:
+    is_recent = now - known.began_at <= LEASE_SECONDS
+    if known.state == "in_flight" and is_recent and lives(known.holder):
         return Decision("in_flight")
-    return Decision("act", known.resource)
+    return Decision("act", known.resource, since=known.first_at)
 
 
 def is_key(text: str) -> bool:

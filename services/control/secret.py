@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -27,18 +29,26 @@ def server_secret(file: Path) -> bytes:
         if len(given) < _LEAST:
             raise SecretError(f"{VARIABLE} must have at least {_LEAST} characters")
         return given.encode()
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        pass
-    else:
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(secrets.token_hex(32))
-            stream.flush()
-            os.fsync(stream.fileno())
+    if not file.exists():
+        _make(file)
     if file.stat().st_mode & 0o077:
         raise SecretError(f"{file} can be read by others; chmod 600 {file}")
     text = file.read_text().strip()
     if len(text) < _LEAST:
         raise SecretError(f"{file} holds no secret; remove it, which makes all keys invalid")
     return text.encode()
+
+
+def _make(file: Path) -> None:
+    """Make a secret that is whole or not there, though this process is killed or another one makes
+    one at the same time: the first counts."""
+    descriptor, beside = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(secrets.token_hex(32))
+            stream.flush()
+            os.fsync(stream.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(beside, file)
+    finally:
+        os.unlink(beside)

@@ -13,7 +13,7 @@ from typing import Final
 from services.stores.layout import UnknownLayout
 from services.stores.sqlite_schema import connect, enter_wal
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Layout of the tables, kept in ``PRAGMA user_version``."""
 
 _TABLES: Final = """
@@ -46,6 +46,8 @@ CREATE TABLE IF NOT EXISTS idempotency (
     status INTEGER,
     headers TEXT,
     body BLOB,
+    holder TEXT NOT NULL DEFAULT '',
+    first_at REAL NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant, key)
 );
 CREATE INDEX IF NOT EXISTS idempotency_by_age ON idempotency (began_at);
@@ -97,6 +99,17 @@ CREATE INDEX IF NOT EXISTS deliveries_of ON deliveries (webhook_id, seq);
 """
 
 
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring tables of layout 1 to this one, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    columns = connection.execute("SELECT name FROM pragma_table_info('idempotency')").fetchall()
+    if "holder" not in {column["name"] for column in columns}:
+        for new in ("holder TEXT NOT NULL DEFAULT ''", "first_at REAL NOT NULL DEFAULT 0"):
+            connection.execute(f"ALTER TABLE idempotency ADD COLUMN {new}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
 class ControlDatabase:
     """One file; each thread has its own connection, each write is one short transaction."""
 
@@ -108,6 +121,8 @@ class ControlDatabase:
             sqlite3.Error: the file cannot be opened or is no database.
         """
         self._path = path
+        self.presence = path.with_name("presence")
+        """Folder of the locks of those that serve."""
         self._local = threading.local()
         path.touch(mode=0o600, exist_ok=True)
         connection = connect(path)
@@ -119,9 +134,8 @@ class ControlDatabase:
                     f"{path} has layout {found}, this Laconic knows up to {VERSION}; "
                     "upgrade Laconic or choose another home folder"
                 )
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
-            )
+            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+            _upgrade(connection)
         finally:
             connection.close()
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -96,12 +97,15 @@ def leave_address(url: str | None, home: Home) -> None:
         home.store.unlink(missing_ok=True)
         return
     text = place.secret if isinstance(place, RedisAddress) else f"sqlite:///{place}"
-    beside = home.store.with_suffix(".partial")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text + "\n")
-    os.replace(beside, home.store)
+    # A name of its own: several control planes may start at once. Only its owner may read it.
+    descriptor, beside = tempfile.mkstemp(prefix=f"{home.store.name}.", dir=home.root)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text + "\n")
+        os.replace(beside, home.store)
+    except BaseException:
+        os.unlink(beside)
+        raise
 
 
 def _left(home: Home) -> str | None:

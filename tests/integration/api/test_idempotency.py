@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 
 import pytest
 
+from api.limits import Limits
+from services.control.idempotency import fingerprint
+from services.presets.registry import resolve
 from tests.integration.api.conftest import problem, serve
 
 KEY = {"Idempotency-Key": "order-1"}
@@ -99,6 +103,66 @@ def test_answers_outlive_a_restart_and_so_do_ids_that_were_reserved(tmp_path, bo
         assert again.headers["idempotent-replayed"] == "true"
         taken_up = plane.context.control.idempotency.begin("default", "cut", "print", time.time())
         assert (taken_up.kind, taken_up.resource) == ("act", decision.resource)
+
+
+def killed_before_the_answer(plane, path, body, act):
+    """A request acts under :data:`KEY`, and its control plane is killed before it is answered."""
+    keys = plane.context.control.idempotency
+    print_ = fingerprint("POST", path + "?", json.dumps(body).encode())
+    decision = keys.begin("default", KEY["Idempotency-Key"], print_, time.time())
+    act(decision.resource)
+    keys.leave()
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+@pytest.mark.parametrize("verb", ["pause", "cancel", "stage"])
+def test_a_wish_sent_again_after_a_kill_counts_once(plane, verb, state):
+    plane.launcher.refuses = "no place" if state == "queued" else None
+    job = plane.create() if state == "queued" else plane.running()
+    path, body = f"/v1/jobs/{job}/{verb}", {"reason": "lunch"}
+    if verb == "stage":
+        body["to"] = "next"
+    act = lambda _: plane.http.post(path, json=body).raise_for_status()  # noqa: E731
+    killed_before_the_answer(plane, path, body, act)
+    before = [e for e in plane.store.events(job) if e.reason == "lunch"]
+    assert before
+    for _ in range(2):
+        answer = plane.http.post(path, json=body, headers=KEY)
+        assert answer.status_code == (200 if verb != "stage" and state == "queued" else 202)
+        assert [e for e in plane.store.events(job) if e.reason == "lunch"] == before
+    # Under another key it is another wish.
+    again = plane.http.post(path, json=body)
+    assert again.status_code in (200, 202)
+    after = [e for e in plane.store.events(job) if e.reason == "lunch"]
+    assert (len(after) > len(before)) == (verb == "stage" or (verb, state) == ("cancel", "running"))
+
+
+def test_a_resume_sent_again_after_a_kill_is_not_refused(plane):
+    job = plane.running()
+    plane.store.set_state(job, "interrupted", attempt=1)
+    path = f"/v1/jobs/{job}/resume"
+    killed_before_the_answer(
+        plane, path, {}, lambda _: plane.http.post(path, json={}).raise_for_status()
+    )
+    answer = plane.http.post(path, json={}, headers=KEY)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["attempt"] == 2
+    problem(plane.http.post(path, json={}), 409, "illegal_transition")
+
+
+def test_a_creation_sent_again_after_a_kill_needs_no_second_place(tmp_path, body):
+    """What it has made counts against the quota; what it was made from may be gone."""
+    with serve(tmp_path / "home", body, limits=Limits(quota_jobs=1)) as plane:
+        made = []
+
+        def act(resource):
+            spec = resolve("tiny-cpu", body["overrides"])
+            made.append(plane.store.create_job(spec, "tiny-cpu", job_id=f"job-{resource}").id)
+
+        killed_before_the_answer(plane, "/v1/jobs", body, act)
+        answer = plane.http.post("/v1/jobs", json=body, headers=KEY)
+        assert (answer.status_code, answer.json().get("id")) == (201, made[0])
+        assert jobs(plane) == made
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "é".encode()])

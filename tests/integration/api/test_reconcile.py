@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 
@@ -303,7 +304,9 @@ def test_old_jobs_go_and_logs_of_jobs_at_work_are_trimmed(plane, monkeypatch):
 
 def test_of_two_control_planes_on_a_store_one_looks_after_the_jobs(tmp_path):
     store = SqliteJobStore(tmp_path / "jobs.db")
-    settings = Settings(home=Home(tmp_path).create(), reconcile_seconds=0.05, max_running_jobs=9)
+    settings = Settings(
+        home=Home(tmp_path).create(), reconcile_seconds=0.05, max_running_jobs=9, alone=False
+    )
     control = open_control(settings.home.control_database)
     contexts = [
         Context(settings, store, RecordingLauncher(), control, b"s" * 32, Verification(1))
@@ -321,11 +324,77 @@ def test_of_two_control_planes_on_a_store_one_looks_after_the_jobs(tmp_path):
         contexts[1].launcher.shown[f"{job}-1"] = Observation("running")
         store.set_state(job, "starting", attempt=1)
         assert submitted[1] == []
+        assert [(c.leads, c.last_looked is not None) for c in contexts] == [
+            (True, True),
+            (False, False),
+        ]
         first.stop()
         later = store.create_job(resolve("tiny-cpu"), None).id
         wait_until("the other", lambda: submitted[1] == [f"{later}-1"], 15)
         assert submitted[0] == [f"{job}-1"]
         assert store.get_job(job).state == "starting"
+        assert contexts[1].leads
     finally:
         contexts[1].launcher.shown.clear()
         second.stop()
+
+
+def test_one_that_is_alone_does_not_wait_for_the_lease_of_its_killed_predecessor(tmp_path):
+    settings = Settings(home=Home(tmp_path).create(), reconcile_seconds=0.05, lease_seconds=3600)
+    store = SqliteJobStore(settings.home.database)
+    control = open_control(settings.home.control_database)
+    for _ in range(2):
+        context = Context(settings, store, RecordingLauncher(), control, b"s" * 32, Verification(1))
+        reconciler = Reconciler(context)
+        reconciler.start()
+        wait_until("a look", lambda context=context: context.last_looked, 15)
+        # Killed: it gives nothing back.
+        reconciler._ending.set()
+        reconciler._thread.join(15)
+    other = replace(settings, alone=False)
+    context = Context(other, store, RecordingLauncher(), control, b"s" * 32, Verification(1))
+    reconciler = Reconciler(context)
+    reconciler.start()
+    wait_until("its turn", lambda: context.last_reconciled, 15)
+    reconciler.stop()
+    assert context.last_looked is None
+
+
+def test_a_driver_that_reports_before_its_submission_is_noted_is_watched(plane):
+    """Whoever submitted it was killed in between; older jobs have the places meanwhile."""
+    plane.launcher.refuses = "no place"
+    old, job = plane.create(), plane.create()
+    plane.launcher.shown[f"{job}-1"] = Observation("running")
+    plane.store.set_state(job, "starting", attempt=1)
+    plane.wait_for("the note", lambda: plane.store.get_job(job).ray_submission_id == f"{job}-1")
+    assert plane.launcher.submitted == []
+    assert plane.state(old) == "queued"
+    plane.launcher.shown[f"{job}-1"] = Observation("failed")
+    plane.wait_for("its end", lambda: plane.state(job) == "failed")
+
+
+@pytest.mark.parametrize("at", ["before the look", "while its end is written"])
+def test_a_cancel_accepted_while_a_dead_driver_is_found_counts(plane, monkeypatch, at):
+    job = plane.running()
+    cancel = threading.Event()
+
+    def cancel_once():
+        if not cancel.is_set():
+            cancel.set()
+            assert plane.http.post(f"/v1/jobs/{job}/cancel").status_code == 202
+
+    def status(name):
+        if at == "before the look":
+            cancel_once()
+        return Observation("failed", "exit code -9")
+
+    def logs(name):
+        if at == "while its end is written":
+            cancel_once()
+        return ""
+
+    monkeypatch.setattr(plane.launcher, "logs", logs)
+    monkeypatch.setattr(plane.launcher, "status", status)
+    plane.wait_for("the end", lambda: plane.state(job) in ("cancelled", "failed"))
+    assert cancel.is_set()
+    assert plane.state(job) == "cancelled"

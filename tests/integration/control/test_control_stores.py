@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 
@@ -13,8 +15,11 @@ from services.control.audit import AuditEntry, first_broken
 from services.control.idempotency import Answer
 from services.control.quotas import Quota
 from services.control.secret import SecretError, server_secret
+from services.control.sqlite_database import VERSION
 from services.control.stores import open_control
 from services.control.webhooks import Delivery, Webhook
+from services.home import Home
+from services.stores.open import leave_address
 from services.stores.sqlite_schema import UnknownLayout
 
 SECRET = b"s" * 32
@@ -105,10 +110,11 @@ def test_quotas_are_set_and_taken_away(control):
 
 
 def test_one_of_many_that_ask_at_once_acts(path):
-    decisions = []
+    decisions, stores = [], []
 
     def ask():
-        decisions.append(open_control(path).idempotency.begin("a", "key", "print", 1.0).kind)
+        stores.append(open_control(path))
+        decisions.append(stores[-1].idempotency.begin("a", "key", "print", 1.0).kind)
 
     open_control(path)
     threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -124,11 +130,45 @@ def test_an_answer_outlives_the_process_and_a_request_in_flight_is_taken_up(cont
     control.idempotency.finish("a", "done", Answer(201, {"location": "/x"}, b"\x00body"))
     first = control.idempotency.begin("a", "cut", "p", 1.0)
     again = open_control(path).idempotency
-    again.recover()
+    assert again.begin("a", "cut", "p", 2.0).kind == "in_flight"
+    control.idempotency.leave()
     assert again.begin("a", "done", "p", 2.0).answer == Answer(201, {"location": "/x"}, b"\x00body")
     taken_up = again.begin("a", "cut", "p", 2.0)
     assert (taken_up.kind, taken_up.resource) == ("act", first.resource)
     assert again.begin("b", "done", "other", 2.0).kind == "act"
+
+
+def test_a_request_in_flight_is_taken_up_once_its_process_was_killed(control, path):
+    """By another control plane on the same folder, at once: nobody needs to start first."""
+    take = (
+        "import sys, time; from pathlib import Path; from services.control.stores import *;"
+        "c = open_control(Path(sys.argv[1]));"
+        "print(c.idempotency.begin('a', 'cut', 'p', 1.0).resource, flush=True); time.sleep(99)"
+    )
+    command = [sys.executable, "-c", take, str(path)]
+    other = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        resource = other.stdout.readline().strip()
+        assert resource
+        assert control.idempotency.begin("a", "cut", "p", 2.0).kind == "in_flight"
+    finally:
+        other.kill()
+        other.wait(10)
+    taken_up = control.idempotency.begin("a", "cut", "p", 2.0)
+    assert (taken_up.kind, taken_up.resource, taken_up.since) == ("act", resource, 1.0)
+    assert control.idempotency.begin("a", "cut", "p", 2.0).kind == "in_flight"
+
+
+def test_a_database_of_the_first_layout_is_upgraded(path):
+    open_control(path)
+    with sqlite3.connect(path) as db:
+        for column in ("holder", "first_at"):
+            db.execute(f"ALTER TABLE idempotency DROP COLUMN {column}")
+        db.execute("PRAGMA user_version = 1")
+    store = open_control(path).idempotency
+    assert store.begin("a", "k", "p", 1.0).kind == "act"
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
 def test_a_refused_request_frees_its_key_and_a_failed_one_keeps_it(control):
@@ -228,3 +268,27 @@ def test_the_secret_is_made_once_and_kept_from_others(tmp_path, monkeypatch):
         server_secret(file)
     monkeypatch.setenv("LACONIC_SECRET", "x" * 32)
     assert server_secret(file) == b"x" * 32
+
+
+def test_several_processes_that_start_at_once_agree_on_store_and_secret(tmp_path):
+    """None is in the way of another, and nothing of it is left."""
+    home, begin = Home(tmp_path / "home").create(), threading.Barrier(8)
+    found, errors = [], []
+
+    def start():
+        begin.wait(10)
+        try:
+            for number in range(20):
+                leave_address(f"redis://h:{number + 1}", home)
+                found.append(server_secret(home.secret))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(set(found)) == 1
+    assert {p.name for p in home.root.iterdir()} == {"jobs", home.secret.name, home.store.name}

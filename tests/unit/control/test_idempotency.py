@@ -17,8 +17,8 @@ from services.control.idempotency import (
 ANSWER = Answer(201, {"location": "/v1/jobs/job-x"}, b"{}")
 
 
-def known(state, began_at=100.0, answer=None):
-    return Reservation("print", "old", state, began_at, answer)
+def known(state, began_at=100.0, answer=None, holder="alive"):
+    return Reservation("print", "old", state, began_at, holder, answer)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,8 @@ def known(state, began_at=100.0, answer=None):
         (known("in_flight"), "print", 100 + LEASE_SECONDS, "in_flight", ""),
         # Whoever was answering is gone; what it may have created is found under its id.
         (known("in_flight"), "print", 101 + LEASE_SECONDS, "act", "old"),
+        (known("in_flight", holder="dead"), "print", 100, "act", "old"),
+        (known("in_flight", holder="dead"), "other", 100, "mismatch", ""),
         (known("open"), "print", 101, "act", "old"),
         (known("open"), "other", 101, "mismatch", ""),
         (known("in_flight"), "other", 101, "mismatch", ""),
@@ -37,7 +39,7 @@ def known(state, began_at=100.0, answer=None):
     ],
 )
 def test_every_case(reservation, print_, now, kind, resource):
-    decision = decide(reservation, print_, now, "new")
+    decision = decide(reservation, print_, now, "new", lambda holder: holder == "alive")
     assert (decision.kind, decision.resource) == (kind, resource)
     assert (decision.answer == ANSWER) == (kind == "replay")
 
