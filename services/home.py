@@ -82,7 +82,7 @@ class JobFolder:
 
     def evaluation(self, label: str) -> Path:
         """``base``, the label of a stage (its name, from the second cycle on with the cycle's
-        number), or that with ``.midway`` for the newest one within the stage."""
+        number), or that with ``.midway-STEP`` for one within the stage."""
         return self.evaluations / f"{label}.json"
 
     @property

@@ -66,9 +66,15 @@ def question_records(responses: Sequence[Response]) -> list[dict[str, Any]]:
 
 
 def save_evaluation(folder: Path, record: dict[str, Any], responses: Sequence[Response]) -> Path:
-    """Write ``<label>.parquet``, then the record as ``<label>.json``; each whole or not at all."""
+    """Write ``<label>.parquet``, then the record as ``<label>.json``; each whole or not at all.
+
+    Of a stage there are several midway ones: their names end in the step.
+    """
+    stem = record["label"]
+    if stem.endswith(".midway"):
+        stem = f"{stem}-{record['step']}"
     facts = {k: v for k, v in record.items() if k != "records"}
-    write_responses(folder / f"{record['label']}.parquet", responses, facts)
-    path = folder / f"{record['label']}.json"
+    write_responses(folder / f"{stem}.parquet", responses, facts)
+    path = folder / f"{stem}.json"
     write_whole(path, json.dumps(record))
     return path

@@ -164,8 +164,9 @@ class EvaluationSpec(Strict):
     top_p: float = Field(default=0.95, gt=0, le=1)
     max_tokens: int = Field(default=32768, gt=0)
     every_steps: int | None = Field(default=None, ge=1)
-    """Also evaluate whenever the job has run this many further steps, which is when a stage's
-    accuracy guard looks; unset evaluates at the end of each stage only."""
+    """Also evaluate whenever the job has run this many further steps: beside training, or before
+    the next step where a stage's accuracy guard has to look. Unset evaluates at the end of each
+    stage only."""
 
 
 class AnalysisSpec(Strict):

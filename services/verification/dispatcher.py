@@ -47,7 +47,7 @@ class Dispatcher:
     def __init__(self, workers: int, timeout_seconds: float, memory_mib: int, kind: str) -> None:
         """Start nothing yet; the arguments are those of the pool."""
         self.changed = threading.Condition()
-        """Notified whenever a task has got its verdict."""
+        """Notified whenever tasks have gone on: to a worker, to another lane, to their verdict."""
         self.memory = VerdictMemory()
         self.counters: Counter[str] = Counter()
         self.timings: deque[Timing] = deque(maxlen=_TIMINGS)
@@ -85,7 +85,8 @@ class Dispatcher:
         self._lanes.add(task)
         if self._thread is None:
             self.start()
-        else:
+        elif self._lanes.waiting(Lane.FAST) == 1:
+            # With others before it, there is a turn to come already: when a worker speaks.
             self._wake()
         return future
 
@@ -99,6 +100,10 @@ class Dispatcher:
     def pending(self, job: str) -> int:
         """Return how many tasks of a job are without a verdict."""
         return self._pending[job]
+
+    def lined_up(self, job: str) -> int:
+        """Return how many of them are new and wait for a worker."""
+        return self._lanes.lined_up(job)
 
     def start(self) -> None:
         """Start the thread, and with it spare workers."""
@@ -173,6 +178,7 @@ class Dispatcher:
                 for task in self._lanes.sweep():
                     self._forget(task)
             self._foreman.turn(spoke)
+            self.changed.notify_all()
 
     def _looks(self, task: Task) -> Lane:
         return self.memory.lane_of(task.shape, time.monotonic())
@@ -192,4 +198,3 @@ class Dispatcher:
         self._pending[task.job] -= 1
         if not self._pending[task.job]:
             del self._pending[task.job]
-        self.changed.notify_all()

@@ -23,6 +23,10 @@ class FairQueue(Generic[T]):
     def __len__(self) -> int:
         return self._length
 
+    def waiting(self, job: str) -> int:
+        """Return how many entries of a job there are."""
+        return len(self._jobs.get(job, ()))
+
     def append(self, job: str, item: T) -> None:
         """Put an entry behind all others of its job."""
         self._jobs.setdefault(job, deque()).append(item)

@@ -38,6 +38,10 @@ class Lanes:
         """Return how many tasks wait in some lanes, or in all."""
         return sum(len(self._queues[lane]) for lane in lanes or Lane)
 
+    def lined_up(self, job: str) -> int:
+        """Return how many tasks of a job wait in the fast lane."""
+        return self._queues[Lane.FAST].waiting(job)
+
     def allowance(self, lane: Lane) -> float:
         """Return the seconds of processor time a task gets in a lane while others wait: a few times
         what an answer usually takes."""

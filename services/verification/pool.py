@@ -22,6 +22,9 @@ WINDOW = 16_384
 answers that overrun keep none of those behind them waiting as long as they are in it together."""
 _PENDING = 16_384
 """Most tasks of one job without a verdict; their answers are in memory, 2 kB at most each."""
+_AHEAD = 512
+"""Most tasks of one job that wait for a worker and do not look slow. Those taken in beyond half of
+that would keep the caller's thread busy, and with it (they share an interpreter) the dispatcher."""
 _MAX_OUTPUT = 1 << 20
 """Longest response given to an installed verifier, in characters."""
 _STALL_SECONDS = 400.0
@@ -249,8 +252,11 @@ class VerificationPool:
 
     def _wait_for_room(self, job: str, ends: float | None) -> bool:
         """Wait until the job has not too many tasks without a verdict; False if time is up."""
-        began = time.monotonic()
-        while self._dispatcher.pending(job) >= _PENDING and not self._dispatcher.closed:
+        began, ahead = time.monotonic(), _AHEAD
+        while not self._dispatcher.closed and (
+            self._dispatcher.pending(job) >= _PENDING or self._dispatcher.lined_up(job) >= ahead
+        ):
+            ahead = _AHEAD // 2
             seconds = self._patience(began, ends)
             if seconds <= 0:
                 return False

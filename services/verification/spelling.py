@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 
 _CHARACTERS = str.maketrans(
@@ -82,7 +83,8 @@ _COMMANDS = {
     }.items()
     for name in names.split()
 }
-_STYLE = re.compile(r"\\bold\s*\{((?:[^{}]|\{[^{}]*\})*)\}|\\text\s*\{\s*([eid])\s*\}")
+_BOLD = re.compile(r"\\bold\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_CONSTANT = re.compile(r"\\text\s*\{\s*([eid])\s*\}")
 _OVER = re.compile(r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}")
 _BARE_BOARD = re.compile(r"\\mathbb\s*([A-Z])")
 _MARK = re.compile(r"\\text\s*\{\s*([-+:,;.])\s*\}")
@@ -102,7 +104,8 @@ _IDLE_SPACE = re.compile(
     r"(?<![0-9A-Za-z,]) | (?![0-9A-Za-z])|(?<=,) (?![0-9]{3}(?![0-9]))|(?<![0-9],)(?<=,) "
 )
 """Every space but one between two words, and one that tells ``100, 200`` from a thousands comma."""
-_COLOUR = re.compile(r"\\(?:text)?color\s*\{[A-Za-z]{1,20}\}|\\(?:bf|rm|it)(?![A-Za-z])")
+_COLOUR = re.compile(r"\\(?:text)?color\s*\{[A-Za-z]{1,20}\}")
+_SWITCH = re.compile(r"\\(?:bf|rm|it)(?![A-Za-z])")
 _UNDERLINE = re.compile(r"\\underline\s*\{([^{}]*)\}")
 _MODULUS = re.compile(
     r"\(?\s*(?:\\(?:pmod|mod|bmod)|\\text\{\s*mod\s*\})\s*(?:\{([^{}]*)\}|([0-9A-Za-z]+))\s*\)?"
@@ -115,6 +118,32 @@ _WRAPPER = re.compile(r"\\text\s*\{([^{}]*)\}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _DOLLAR = re.compile(r"(?<!\\)\$")
 _BRACES = re.compile(r"\{[^{}]*\}")
+
+
+def _braced_fraction(found: re.Match[str]) -> str:
+    top = found[2] or f"{{{found[1]}}}"
+    return rf"\frac{top}" + (f"{{{found[3]}}}" if found[3] else "")
+
+
+_STEPS: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    ("{\\", _OLD_STYLE, r"\\text{\1}"),
+    ("color", _COLOUR, ""),
+    ("\\", _SWITCH, ""),
+    ("underline", _UNDERLINE, r"\1"),
+    ("mod", _MODULUS_IN_WORDS, r"\\pmod{\1}"),
+    ("mod", _MODULUS, lambda m: rf"\pmod{{{m[1] or m[2]}}}"),
+    ("mathbb", _BARE_BOARD, r"\\mathbb{\1}"),
+    ("\\over", _OVER, r"\\frac{\1}{\2}"),
+    ("\\text", _MARK, r"\1"),
+    ("\\bold", _BOLD, r"\1"),
+    ("\\text", _CONSTANT, r"\1"),
+    ("\\text", _FUNCTION, r"\\\1\2 "),
+    ("circ", _CIRCLE, r"^\\circ "),
+    ("prime", _PRIME, lambda m: "'" * max(1, (m[1] or "").count("prime"))),
+    ("sqrt", _BARE_ROOT, r"\\sqrt\1{\2}"),
+    ("frac", _BARE_FRACTION, _braced_fraction),
+)
+"""What is written plainly, in this order: a mark without which nothing is, what, and how."""
 
 
 @lru_cache(maxsize=16384)
@@ -130,17 +159,9 @@ def canonical(text: str) -> str:
     if "\\" in s:
         s = _COMMAND.sub(lambda m: _COMMANDS.get(m[1], m[0]), _NO_DELIMITER.sub("", s))
         s = _SPACING.sub(" ", s)
-        s = _OLD_STYLE.sub(r"\\text{\1}", s)
-        s = _UNDERLINE.sub(r"\1", _COLOUR.sub("", s))
-        s = _MODULUS_IN_WORDS.sub(r"\\pmod{\1}", s)
-        s = _MODULUS.sub(lambda m: rf"\pmod{{{m[1] or m[2]}}}", s)
-        s = _OVER.sub(r"\\frac{\1}{\2}", _BARE_BOARD.sub(r"\\mathbb{\1}", s))
-        s = _MARK.sub(r"\1", s)
-        s = _FUNCTION.sub(r"\\\1\2 ", _STYLE.sub(r"\1\2", s))
-        s = _CIRCLE.sub(r"^\\circ ", s)
-        s = _PRIME.sub(lambda m: "'" * max(1, (m[1] or "").count("prime")), s)
-        s = _BARE_ROOT.sub(r"\\sqrt\1{\2}", s)
-        s = _BARE_FRACTION.sub(_braced_fraction, s)
+        for mark, pattern, plain in _STEPS:
+            if mark in s:
+                s = pattern.sub(plain, s)
     s = s.replace("~", " ").replace("{:}", ":").replace("...", r"\ldots ")
     s = _BARE_SCRIPT.sub(_braced_script, s)
     s = _unwrapped(" ".join(s.split()))
@@ -167,11 +188,6 @@ def _root(found: re.Match[str]) -> str:
 def _braced_script(found: re.Match[str]) -> str:
     mark, script = found.groups()
     return f"{mark}{script}" if script == r"\circ" else f"{mark}{{{script}}}"
-
-
-def _braced_fraction(found: re.Match[str]) -> str:
-    top = found[2] or f"{{{found[1]}}}"
-    return rf"\frac{top}" + (f"{{{found[3]}}}" if found[3] else "")
 
 
 def _round(found: re.Match[str]) -> str:

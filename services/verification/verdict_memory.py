@@ -92,14 +92,31 @@ class _Expiring(Generic[K, V]):
         return value if until > now else None
 
 
+class _Repute(_Expiring[str, Lane]):
+    """Which lane names stand for; for a slower one only from the second time in a row."""
+
+    def __init__(self) -> None:
+        super().__init__(SLOW_SECONDS)
+        self._doubted: _Expiring[str, bool] = _Expiring(SLOW_SECONDS)
+
+    def clear(self, name: str, now: float) -> None:
+        self.put(name, Lane.FAST, now)
+        self._doubted.forget(name)
+
+    def doubt(self, name: str, lane: Lane, now: float) -> None:
+        if self._doubted.get(name, now):
+            self.put(name, lane, now)
+        self._doubted.put(name, True, now)
+
+
 class VerdictMemory:
     """Bounded in size and time. Not thread-safe; times are seconds of one monotonic clock."""
 
     def __init__(self) -> None:
         self._verdicts: OrderedDict[Key, Outcome] = OrderedDict()
         self._overrun: _Expiring[Key, bool] = _Expiring(QUARANTINE_SECONDS)
-        self._lanes: _Expiring[str, Lane] = _Expiring(SLOW_SECONDS)
-        self._families: _Expiring[str, Lane] = _Expiring(SLOW_SECONDS)
+        self._shapes = _Repute()
+        self._families = _Repute()
 
     def recall(self, key: Key) -> Outcome | None:
         """Return the verdict on a case that was judged before."""
@@ -124,25 +141,36 @@ class VerdictMemory:
         return self._overrun.get(key, now) is not None
 
     def place(self, shape: str, lane: Lane, now: float) -> None:
-        """Remember for a while the lane that an answer of a shape was for."""
-        self._lanes.put(shape, lane, now)
+        """Remember for a while the lane that an answer of a shape was for; of a slower one, as of
+        one that only seems to be (:meth:`suspect`)."""
         if lane is Lane.FAST:
-            self._families.put(family_of(shape), lane, now)
+            self._shapes.clear(shape, now)
+            self._families.clear(family_of(shape), now)
+        else:
+            self.suspect(shape, lane, now)
 
     def suspect(self, shape: str, lane: Lane, now: float) -> None:
-        """Remember that an answer of a shape seems to be for a slower lane; if others of it were
-        quick, only when it happens twice in a row. Its family is slow if none of it was quick."""
-        if self._lanes.get(shape, now) is Lane.FAST:
-            self._lanes.forget(shape)
+        """Remember that an answer of a shape seems to be for a slower lane.
+
+        A shape is slow from the second time in a row, for even a quick answer takes long when it
+        is the first of its kind in a new worker; from the first, where one has overrun and none
+        was quick. Its family is slow from the second time, if none of it was quick.
+        """
+        if self._shapes.get(shape, now) is Lane.FAST:
+            self._shapes.forget(shape)
+            self._shapes.doubt(shape, lane, now)
+        elif lane is Lane.LAST:
+            self._shapes.put(shape, lane, now)
         else:
-            self._lanes.put(shape, lane, now)
-        if (family := family_of(shape)) and self._families.get(family, now) is not Lane.FAST:
-            self._families.put(family, Lane.SLOW, now)
+            self._shapes.doubt(shape, lane, now)
+        family = family_of(shape)
+        if family and self._families.get(family, now) is not Lane.FAST:
+            self._families.doubt(family, Lane.SLOW, now)
 
     def lane_of(self, shape: str, now: float) -> Lane:
         """Return the lane that an answer of this shape is likely to be for: that of the shape, or
         where none of it is known, of its family."""
-        known = self._lanes.get(shape, now)
+        known = self._shapes.get(shape, now)
         if known is None:
             known = self._families.get(family_of(shape), now)
         return Lane.FAST if known is None else known

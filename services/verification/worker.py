@@ -90,7 +90,9 @@ def serve(judge: Referee, channel: socket.socket, memory: int) -> None:
 def work(judge: Referee, channel: socket.socket, memory_mib: int, parent: int) -> None:
     """Set the limits of this process, say that it is ready, and serve."""
     die_with_parent(parent)
-    os.setsid()
+    # A group of its own, so that what it starts can be ended with it; no session of its own, for
+    # the kernel shares the processor between sessions first, and one that yields would not.
+    os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     memory = limit_memory(memory_mib)
     channel.sendall(frames.encode({"ready": os.getpid()}))

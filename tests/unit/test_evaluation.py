@@ -219,3 +219,12 @@ def test_progress_counts_what_was_there_but_not_for_speed() -> None:
     assert (now["accuracy"], now["tokens_per_second"], now["eta_seconds"]) == (0.5, 10, 10)
     progress.begin_benchmark()
     assert progress.as_json()["accuracy"] is None
+
+
+def test_evaluations_in_the_middle_of_a_stage_are_all_kept(tmp_path: Path) -> None:
+    for step in (20, 40):
+        record = training_record("explore.midway", step, step, 1.5, [response("a")], seed=0)
+        save_evaluation(tmp_path, record, [response("a")])
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        f"explore.midway-{step}.{kind}" for step in (20, 40) for kind in ("json", "parquet")
+    ]
