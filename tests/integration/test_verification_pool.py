@@ -16,6 +16,7 @@ import pytest
 
 from algorithms.trajectory import Judgement
 from services.verification import verdict_memory
+from services.verification.case import Case
 from services.verification.pool import PoolClosed, VerificationPool
 from tests.integration.waiting import wait_until
 
@@ -81,7 +82,7 @@ def test_an_answer_that_hangs_becomes_a_timeout_and_the_rest_is_judged(pool: Ver
         hung = set(pool.busy()) or hung  # in the end only the one that hangs is at work
         time.sleep(0.05)
     assert (judgements[0].verdict, judgements[0].reason) == ("timeout", "wall_clock")
-    assert {j.verdict for j in judgements[1:]} == {"correct"}
+    assert {(j.verdict, j.reason) for j in judgements[1:]} == {("correct", "equal")}
     gauges = pool.gauges()
     assert gauges["timeouts"] == 1
     [took] = [t.took for t in pool.timings() if t.verdict == "timeout"]
@@ -138,9 +139,16 @@ def test_idle_workers_killed_from_outside_are_replaced(pool: VerificationPool):
     assert pool.gauges()["crashes"] == len(before)
 
 
+def nurseries() -> list[psutil.Process]:
+    """Return the processes that workers come from; what other tests have started is none."""
+    mine = psutil.Process().children()
+    there = [p for p in mine if p.status() != psutil.STATUS_ZOMBIE]
+    return [p for p in there if "services.verification.nursery" in p.cmdline()]
+
+
 def test_the_process_that_workers_come_from_is_replaced_too(pool: VerificationPool):
     before = pool.pids()
-    [nursery] = psutil.Process().children()
+    [nursery] = nurseries()
     nursery.kill()
     wait_until("its workers to end", lambda: not set(pool.pids()) & set(before), 10)
     assert pool.judge([(("x+2",), boxed("2+x"))])[0].verdict == "correct"
@@ -225,7 +233,8 @@ def test_a_question_without_an_accepted_answer_is_an_error():
 def test_closing_ends_every_worker():
     pool = VerificationPool(2, LIMIT, 512, warm=True)
     wait_until("the spare workers", lambda: len(pool.pids()) == 2, 90)
-    processes = psutil.Process().children(recursive=True)
+    [nursery] = nurseries()
+    processes = [nursery, *nursery.children()]
     assert len(processes) == 3
     pool.close()
     pool.close()
@@ -272,3 +281,16 @@ def test_workers_die_with_the_process_that_started_them():
     parent.wait(10)
     _, alive = psutil.wait_procs(workers, timeout=10)
     assert not alive
+
+
+def test_what_was_handed_over_behind_an_answer_that_hangs_does_not_wait_for_it():
+    items = [(SLOW[0], boxed(SLOW[1])), *(((f"x+{i}",), boxed(f"{i}+x")) for i in range(2, 9))]
+    with VerificationPool(2, 30.0, 512, warm=True) as pool:
+        wait_until("the spare workers", lambda: len(pool.pids()) >= 2, 10)
+        pool.judge([(("x+1",), boxed("1+x"))] * 2)
+        with pool._changed:  # all of them are there before the first is handed over
+            asked = [pool._begin(Case(*item), "", None) for item in items]
+        hung, *behind = (a.future for a in asked if not isinstance(a, Judgement))
+        assert {f.result(timeout=15).verdict for f in behind} == {"correct"}
+        assert len(behind) == len(items) - 1
+        assert not hung.done()

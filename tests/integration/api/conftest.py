@@ -93,6 +93,7 @@ class ControlPlane:
         """A job whose driver was submitted."""
         job = self.create()
         self.wait_for("submission", lambda: self.store.get_job(job).ray_submission_id)
+        self.wait_for("its event", lambda: self.store.events(job)[-1].type == "submitted")
         return job
 
     def running(self, **progress) -> str:
