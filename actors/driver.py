@@ -1,77 +1,43 @@
-"""The driver of one attempt: ``python -m actors.driver --job ID --attempt N --home PATH``.
+"""The driver of a training job: ``python -m actors.driver --job ID --attempt N --home PATH``.
 
-It owns the stage machine and speaks with the outside only through the job store. Before it exits,
-whatever happened, it writes the attempt's terminal record itself.
+It owns the stage machine.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import logging
-import os
-import re
-import signal
-import sqlite3
 import time
-import traceback
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import ray
 
+from actors.attempt import Attempt, run_driver
 from actors.replay_watch import ReplayWatch
 from actors.roles import Roles, start_roles
 from actors.training_run import TrainingRun
 from actors.waiting import Waiter
 from services.builtin import resolve_path
 from services.checkpoints import CheckpointStore
-from services.datasets import Question, load_questions
 from services.home import Home
+from services.job_data import load_job_data
 from services.reports.machine import describe_machine
-from services.stores.lifecycle import JobState
-from services.stores.protocol import EventLevel, IllegalTransition, JobStore, StaleAttempt
-from services.stores.sqlite import SqliteJobStore
+from services.stores.protocol import Command, JobStore
 
 log = logging.getLogger("laconic.driver")
 
-_POLL_SECONDS = 0.5
-_HEARTBEAT_SECONDS = 2.0
-_RECORD_TRIES = 5
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_GOLD_PROGRESS_SECONDS = 10.0
 
 
-class Cancelled(Exception):
-    """A person cancelled the job."""
-
-
-class Stopped(Exception):
-    """The attempt is asked to stop; the job can be resumed."""
-
-
-class Driver:
-    """One attempt at one job."""
+class Driver(Attempt):
+    """One attempt at one training job."""
 
     def __init__(self, store: JobStore, home: Home, job_id: str, attempt: int) -> None:
-        self.store, self.home, self.job_id, self.attempt = store, home, job_id, attempt
-        self.spec = store.get_job(job_id).spec
+        super().__init__(store, home, job_id, attempt)
+        self.spec = store.get_job(job_id).training
         self.run: TrainingRun | None = None
         self.roles: Roles | None = None
         self._replay: ReplayWatch | None = None
-        self._next_poll = self._next_heartbeat = 0.0
-        self._ending = self._closing = False
-        self._asked: type[Exception] | None = None
-
-    # -- telling the outside --------------------------------------------------------------------
-
-    def event(
-        self, kind: str, message: str, data: dict[str, Any], level: EventLevel = "info"
-    ) -> None:
-        """Append to the job's event log."""
-        self.store.append_event(
-            self.job_id, kind, message, level=level, data=data, attempt=self.attempt
-        )
+        self._next_gold_progress = 0.0
 
     def metrics(self, step: int, record: dict[str, Any]) -> None:
         """Write the record of one step."""
@@ -79,97 +45,50 @@ class Driver:
         self.store.append_metrics(self.job_id, self.attempt, step, record)
 
     def progress(self, progress: dict[str, Any]) -> None:
-        """Renew the heartbeat."""
-        self._next_heartbeat = time.monotonic() + _HEARTBEAT_SECONDS
         if self._replay is not None:
             progress["replay"] = self._replay.gauges()
-        self.store.heartbeat(self.job_id, self.attempt, progress)
+        super().progress(progress)
 
-    # -- hearing from the outside -----------------------------------------------------------------
+    def current_progress(self) -> dict[str, Any] | None:
+        return None if self.run is None else self.run.progress()
 
-    def tick(self) -> None:
-        """Runs inside every wait: lost workers, commands, heartbeat. May raise to end the wait."""
-        if self.roles is not None and not self._closing:
+    def last_progress(self) -> dict[str, Any] | None:
+        self._replay = None  # it may be what was lost
+        if self.run is not None:
+            self.run.phase = "done"
+        return self.current_progress()
+
+    def check_workers(self) -> None:
+        if self.roles is not None:
             self.roles.check()
-        self.poll_commands()
-        if self.run is not None and time.monotonic() >= self._next_heartbeat:
-            self.progress(self.run.progress())
 
-    def poll_commands(self) -> None:
-        """Act on commands. Cancel and stop raise, except while the learners hold a batch or write a
-        checkpoint: that is finished first, so that weights and accounting stay one."""
-        if time.monotonic() >= self._next_poll:
-            self._next_poll = time.monotonic() + _POLL_SECONDS
-            for command in self.store.take_commands(self.job_id, self.attempt):
-                self._obey(command.kind, command.data)
-        busy = self.run is not None and self.run.phase in ("train", "checkpoint")
-        if self._asked is not None and not busy and not self._ending:
-            self._ending = True
-            raise self._asked
+    def kill_workers(self) -> None:
+        if self.roles is not None:
+            self.roles.kill()
 
-    def _obey(self, kind: str, data: dict[str, Any]) -> None:
-        if kind == "cancel":
-            self._asked = Cancelled
-        elif kind == "stop":
-            self._asked = self._asked or Stopped
-        elif kind == "stage" and self.run is not None:
-            try:
-                target = self.run.machine.request(data["to"])
-            except ValueError as e:
-                self.event("stage_refused", str(e), data, level="warning")
-            else:
-                self.event("stage_requested", f"stage {target} was requested", {"to": target})
+    def is_busy(self) -> bool:
+        """While the learners hold a batch or write a checkpoint: that is finished first, so that
+        weights and accounting stay one."""
+        return self.run is not None and self.run.phase in ("train", "checkpoint")
+
+    def obey(self, command: Command) -> bool:
+        if command.kind != "stage" or self.run is None:
+            return False
+        try:
+            target = self.run.machine.request(command.data["to"])
+        except ValueError as e:
+            self.event("stage_refused", str(e), command.data, level="warning")
         else:
-            self.event("command_refused", f"unknown command {kind!r}", data, level="warning")
+            self.event("stage_requested", f"stage {target} was requested", {"to": target})
+        return True
 
-    def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """SIGTERM and SIGINT stop the attempt as the command does."""
-        log.warning("signal %s: stopping", signal.Signals(number).name)
-        self._asked = self._asked or Stopped
-
-    # -- the attempt ------------------------------------------------------------------------------
-
-    def main(self) -> int:
-        """Run the attempt and write its terminal record. Returns the exit code."""
-        try:
-            return self._attempt()
-        except (StaleAttempt, IllegalTransition) as e:
-            # The job has ended, or a newer attempt owns it: say nothing in its record, leave.
-            log.error("%s", e)
-            return 3
-
-    def install_signals(self) -> None:
-        """Have SIGTERM and SIGINT stop the attempt."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self.on_signal)
-
-    def _attempt(self) -> int:
-        try:
-            self.store.set_state(self.job_id, "starting", attempt=self.attempt)
-            self._run()
-        except (StaleAttempt, IllegalTransition):
-            raise
-        except Cancelled:
-            return self._end("cancelled", "cancelled on request", 0)
-        except Stopped:
-            return self._stop()
-        except Exception as e:
-            log.exception("the attempt failed")
-            return self._fail(e)
-        return self._end("succeeded", None, 0)
-
-    def _run(self) -> None:
+    def work(self) -> None:
         spec, paths = self.spec, self.home.job(self.job_id)
         model = resolve_path(spec.model.path)
-        questions = load_questions(spec.data)
-        held_out: list[Question] = []
-        if wanted := spec.evaluation:
-            source = spec.data.model_copy(update={"path": wanted.path})
-            held_out = load_questions(source, wanted.questions)  # the rows that were checked
-        ray.init(
-            address="auto", namespace=f"laconic-{self.job_id}", log_to_driver=True, logging_level=30
-        )
-        self.install_signals()  # ray.init puts a handler of its own in their place
+        data = load_job_data(spec, paths.gold_check, self._gold_progress)
+        for notice in data.notices:
+            self.event(notice.kind, notice.message, notice.data, notice.level)
+        self.connect()
         checkpoints = CheckpointStore(paths.checkpoints)
         checkpoints.recover()
         checkpoint, passed_over = checkpoints.latest()
@@ -183,7 +102,7 @@ class Driver:
         self.roles.start_learners()
         waiter = Waiter(self.tick)
         self.run = run = TrainingRun(
-            self.job_id, spec, paths, self.roles, waiter, self, questions, held_out
+            self.job_id, spec, paths, self.roles, waiter, self, data.questions, data.held_out
         )
         if checkpoint:
             run.restore(checkpoint)
@@ -195,51 +114,24 @@ class Driver:
         run.run(resumed=checkpoint is not None)
         self._close()
 
-    def _stop(self) -> int:
-        """Leave a checkpoint of the last whole step, then end as interrupted."""
+    def _gold_progress(self, done: int, total: int) -> None:
+        """Runs while accepted answers are checked, before there is a run. May raise to end it."""
+        self.poll_commands()
+        if time.monotonic() >= self._next_gold_progress:
+            self._next_gold_progress = time.monotonic() + _GOLD_PROGRESS_SECONDS
+            message = f"{done} of {total} accepted answers checked against themselves"
+            self.event("gold_check", message, {"done": done, "total": total})
+
+    def cause_of_stop(self) -> str:
+        """Leave a checkpoint of the last whole step."""
         cause = "stopped on request"
         try:
             saved = self.run.checkpoint_boundary() if self.run else None
         except Exception as e:
             log.exception("no checkpoint on stop")
             cause += f"; the last step could not be saved ({e}), resuming uses an older checkpoint"
-        else:
-            if saved:
-                cause += f" after step {saved.step}"
-        if self._asked is Cancelled:  # it came while the checkpoint was written
-            return self._end("cancelled", "cancelled on request", 0)
-        return self._end("interrupted", cause, 0)
-
-    def _fail(self, error: Exception) -> int:
-        cause = _cause(error)
-        with contextlib.suppress(sqlite3.Error):  # a full disk must not hide the record below
-            self.event("failed", cause, {"traceback": traceback.format_exc()[-8000:]}, "error")
-        return self._end("failed", cause, 1)
-
-    def _end(self, state: JobState, cause: str | None, code: int) -> int:
-        """Write the terminal record; only then let the workers go."""
-        self._ending = self._closing = True
-        self._replay = None  # it may be what was lost
-        if self.run is not None:
-            self.run.phase = "done"
-            with contextlib.suppress(sqlite3.Error):
-                self.progress(self.run.progress())
-        self._record(state, cause)
-        if self.roles is not None:
-            self.roles.kill()
-        return code
-
-    def _record(self, state: JobState, cause: str | None) -> None:
-        """Write the terminal state; a disk that was full a moment ago gets a few more chances."""
-        for attempt in range(_RECORD_TRIES):
-            try:
-                self.store.set_state(self.job_id, state, attempt=self.attempt, cause=cause)
-            except sqlite3.Error:
-                if attempt == _RECORD_TRIES - 1:
-                    raise
-                time.sleep(1)
-            else:
-                return
+            return cause
+        return f"{cause} after step {saved.step}" if saved else cause
 
     def _close(self) -> None:
         """End the learners in an orderly way after the last stage."""
@@ -251,34 +143,5 @@ class Driver:
         self.roles.join_learners(60)
 
 
-def _cause(error: Exception) -> str:
-    """Return what went wrong, the decisive line first: remote errors bring a long traceback whose
-    last line says it."""
-    if isinstance(error, ray.exceptions.RayTaskError) and error.cause is not None:
-        error = error.cause
-    text = _ANSI.sub("", str(error)).strip()
-    last = text.splitlines()[-1].strip() if text else ""
-    if "\n" in text and isinstance(error, ray.exceptions.RayError):
-        text = f"{last}\n{text}"
-    return f"{type(error).__name__}: {text}"[:4000]
-
-
-def main() -> None:
-    """Command line of the driver."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--job", required=True)
-    parser.add_argument("--attempt", required=True, type=int)
-    parser.add_argument("--home", required=True, type=Path)
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    home = Home(args.home)
-    driver = Driver(SqliteJobStore(home.database), home, args.job, args.attempt)
-    driver.install_signals()
-    code = driver.main()
-    # Ray Train's thread may still wait for workers that are gone; the record is written, so leave.
-    logging.shutdown()
-    os._exit(code)
-
-
 if __name__ == "__main__":
-    main()
+    run_driver(Driver, "The driver of one attempt at a training job.")

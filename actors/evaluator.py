@@ -1,19 +1,19 @@
-"""Held-out evaluation through the same generators and verifier pool as training."""
+"""Held-out evaluation within a training job."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-import ray
-
-from actors.generation import generate
+from actors.examiner import Examiner
 from actors.roles import Roles
 from actors.waiting import Waiter
-from algorithms.trajectory import Judgement, TrajectoryGroup
 from services.datasets import Question
-from services.evaluation import evaluation_requests, question_records, save_evaluation, summarise
+from services.evaluation.plan import plan
+from services.evaluation.response import Response
+from services.evaluation.training_record import save_evaluation, training_record
 from services.home import JobFolder
+from services.rollout.request import Decoding
 from services.spec.job import JobSpec
 
 
@@ -34,29 +34,38 @@ class Evaluator:
 
     def run(self, label: str, step: int, version: int) -> dict[str, Any]:
         """Evaluate the policy the generators hold; write and return the record."""
-        assert self._spec.evaluation is not None
         started = time.monotonic()
-        requests, decoding = evaluation_requests(
-            self._spec.evaluation, self._questions, self._spec.data.prompt_suffix, self._spec.seed
-        )
-        patience = self._spec.generator.timeout_seconds
-        answers = generate(self._roles.generators, self._waiter, patience, requests, decoding)
-        refs = [r["ref"][0] for r in answers]
-        groups = [TrajectoryGroup.from_columns(c) for c in ray.get(refs, timeout=120)]
-        judgements = iter(self._judge(groups))
-        records = [
-            question_records(g, q.question, [next(judgements) for _ in range(g.size)])
-            for g, q in zip(groups, self._questions, strict=False)
-        ]
-        record = summarise(label, step, version, time.monotonic() - started, records)
-        save_evaluation(self._paths.evaluations, record)
+        responses = self._ask()
+        seconds = time.monotonic() - started
+        record = training_record(label, step, version, seconds, responses, self._spec.seed)
+        save_evaluation(self._paths.evaluations, record, responses)
         return record
 
-    def _judge(self, groups: list[TrajectoryGroup]) -> list[Judgement]:
-        items = [(g.gold, text) for g in groups for text in g.texts]
-        patience = self._spec.verifier.patience(len(items))
-        call = self._roles.verifier.judge_texts.remote(items)
-        verdicts: list[Judgement] = self._waiter.one(
-            call, patience, f"verdicts on {len(items)} responses"
+    def _ask(self) -> list[Response]:
+        """Put the questions in chunks that fill every generator once, so that each wait is for a
+        bounded piece of work."""
+        wanted, generator = self._spec.evaluation, self._spec.generator
+        assert wanted is not None
+        examiner = Examiner(
+            self._roles.generators,
+            self._roles.verifier,
+            self._waiter,
+            generator,
+            self._spec.verifier,
+            "reward",
         )
-        return verdicts
+        decoding = Decoding(
+            temperature=wanted.temperature,
+            top_p=wanted.top_p,
+            max_tokens=wanted.max_tokens,
+            group_size=wanted.samples,
+            logprobs=False,
+        )
+        chunks = plan(
+            self._questions[: wanted.questions],
+            decoding,
+            suffix=self._spec.data.prompt_suffix,
+            seed=self._spec.seed,
+            chunk_responses=generator.workers * generator.max_sequences,
+        )
+        return [response for chunk in chunks for response in examiner.answer(chunk)]

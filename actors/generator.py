@@ -44,6 +44,14 @@ class Generator:
             for g in groups
         ]
 
+    def opens_thinking(self) -> bool:
+        """Return whether the chat template opens the model's thought."""
+        return self._engine.opens_thinking()
+
+    def thinkless_tokens(self, conversations: list[tuple[str, str]]) -> list[int]:
+        """Return the tokens of each ``(prompt, response)`` as Thinkless counts them."""
+        return self._engine.thinkless_tokens(conversations)
+
     def load_weights(self, version: int, ref: list[ray.ObjectRef[Bundle]], expected: str) -> str:
         """Load a published policy and confirm its checksum."""
         return self._engine.load_weights(version, ray.get(ref[0], timeout=120), expected)

@@ -109,7 +109,8 @@ class LearnerLoop:
             contrast=self._contrasted(item),
         )
         result["train_seconds"] = time.monotonic() - started
-        result.update(self._publish(item))
+        if item["publish"]:
+            result.update(self._publish(item))
         return result
 
     def _updates(self, item: dict[str, Any]) -> list[Update]:

@@ -15,7 +15,7 @@ from actors.generator import Generator
 from actors.replay_queue import ReplayQueue
 from actors.verifier_pool import VerifierPool
 from actors.weight_publisher import WeightPublisher
-from services.spec.job import JobSpec
+from services.spec.job import GeneratorSpec, JobSpec, VerifierSpec
 
 Handle: TypeAlias = ActorHandle[Any]
 
@@ -99,29 +99,41 @@ class Roles:
             ray.kill(handle)
 
 
+def start_generators(
+    job_id: str, spec: GeneratorSpec, model_path: Path, seed: int
+) -> dict[str, Handle]:
+    """Start the generation workers without waiting for any; return them by name."""
+    threads = threads_per_worker(spec.threads, spec.workers)
+    return {
+        name: ray.remote(Generator)
+        .options(
+            name=f"{job_id}-{name}",
+            num_cpus=spec.cpus,
+            num_gpus=spec.gpus,
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads)}},
+        )
+        .remote(name, str(model_path), spec.model_dump(mode="json"), seed)
+        for name in (f"generator-{i}" for i in range(spec.workers))
+    }
+
+
+def start_verifier(job_id: str, spec: VerifierSpec) -> Handle:
+    """Start the verifier without waiting for it."""
+    handle: Handle = (
+        ray.remote(VerifierPool)
+        .options(name=f"{job_id}-verifier", num_cpus=0)
+        .remote(spec.model_dump(mode="json"))
+    )
+    return handle
+
+
 def start_roles(
     job_id: str, spec: JobSpec, model_path: Path, resume_from: Path | None, storage: Path
 ) -> Roles:
     """Start every worker of a job without waiting for any."""
     namespace = ray.get_runtime_context().namespace
-    g = spec.generator
-    threads = threads_per_worker(g.threads, g.workers)
-    generators = {
-        name: ray.remote(Generator)
-        .options(
-            name=f"{job_id}-{name}",
-            num_cpus=g.cpus,
-            num_gpus=g.gpus,
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads)}},
-        )
-        .remote(name, str(model_path), g.model_dump(mode="json"), spec.seed)
-        for name in (f"generator-{i}" for i in range(g.workers))
-    }
-    verifier = (
-        ray.remote(VerifierPool)
-        .options(name=f"{job_id}-verifier", num_cpus=0)
-        .remote(spec.verifier.model_dump(mode="json"))
-    )
+    generators = start_generators(job_id, spec.generator, model_path, spec.seed)
+    verifier = start_verifier(job_id, spec.verifier)
     replay = (
         ray.remote(ReplayQueue)
         .options(name=f"{job_id}-replay", num_cpus=0, max_concurrency=32)

@@ -26,7 +26,7 @@ from services.home import JobFolder
 from services.prompt_stream import PromptStream, derive_seed
 from services.rollout.request import Decoding, RolloutRequest
 from services.spec.job import JobSpec
-from services.step_record import EtaEstimate, learner_figures, rollout_figures
+from services.step_record import EtaEstimate, learner_figures, position, rollout_figures
 
 
 class StageSwitched(Exception):
@@ -115,9 +115,8 @@ class TrainingRun:
             if decision := self.machine.apply_request():
                 self._after(decision)
                 continue
-            if self._evaluation_due() and (
-                decision := self._evaluate(f"{self.machine.current.label}.midway")
-            ):
+            # A guard's word comes before the next step; without one the evaluation runs beside it.
+            if self.machine.stage.guard is not None and (decision := self._evaluate_midway()):
                 self._after(decision)
                 continue
             try:
@@ -263,6 +262,7 @@ class TrainingRun:
                 question_id=q.id,
                 prompt=q.question + self.spec.data.prompt_suffix,
                 gold=q.gold,
+                tolerance=q.tolerance,
                 seed=derive_seed(self.spec.seed, current.label, step, i),
             )
             for i, q in enumerate(self.stream.take(current.stage.prompts_per_step))
@@ -327,7 +327,11 @@ class TrainingRun:
             "reset_optimizer": reset,
             "version": self.version + 1,
         }
-        result = self.learners.do(item, f"the learners to train step {step}")
+        # The generators still have the policy of before: it is evaluated while they are idle.
+        beside = self._evaluate_midway if self._evaluation_due() else None
+        result = self.learners.train(item, f"the learners to train step {step}", beside)
+        if beside:
+            self.seconds["evaluate"] = result["held_up_seconds"]
         self._set_version(self.version + 1)
         self._optimizer_stage = label
         return result
@@ -351,6 +355,12 @@ class TrainingRun:
         every = self.spec.evaluation.every_steps if self.spec.evaluation else None
         step = self.machine.global_step
         return every is not None and step % every == 0 and self.machine.evaluated_step != step
+
+    def _evaluate_midway(self) -> Decision | None:
+        """Evaluate the policy in the middle of a stage, if that is due."""
+        if not self._evaluation_due():
+            return None
+        return self._evaluate(f"{self.machine.current.label}.midway")
 
     def _evaluate(self, label: str) -> Decision | None:
         """Evaluate the policy as it is; return what the stage machine makes of it."""
@@ -385,15 +395,5 @@ class TrainingRun:
 
     def progress(self) -> dict[str, Any]:
         """Return what the live view shows between steps."""
-        m = self.machine
-        return {
-            "stage": m.current.label,
-            "stage_index": m.stage_index,
-            "cycle": m.current.cycle,
-            "step": m.global_step,
-            "total_steps": m.total_steps,
-            "stage_step": m.stage_step,
-            "stage_steps": m.stage.steps,
-            "phase": self.phase,
-            "eta_seconds": self.eta.seconds_left(m.total_steps - m.global_step),
-        }
+        left = self.eta.seconds_left(self.machine.total_steps - self.machine.global_step)
+        return {**position(self.machine), "phase": self.phase, "eta_seconds": left}

@@ -13,7 +13,9 @@ from algorithms.objectives import Objective
 from algorithms.scoring import ScoredGroup, score_groups
 from algorithms.trajectory import Judgement, TrajectoryGroup
 from services.spec.job import VerifierSpec
-from services.verification.pool import VerificationPool
+from services.verification.case import Case
+from services.verification.pool import CaseLike, VerificationPool
+from services.verification.tolerance import Tolerance
 
 _FETCH_SECONDS = 120
 _OBJECTIVE: TypeAdapter[Any] = TypeAdapter(Objective)
@@ -29,7 +31,7 @@ class VerifierPool:
     def __init__(self, spec: dict[str, Any]) -> None:
         settings = VerifierSpec.model_validate(spec)
         self._pool = VerificationPool(
-            settings.workers, settings.timeout_seconds, settings.memory_mib
+            settings.workers, settings.timeout_seconds, settings.memory_mib, kind=settings.kind
         )
 
     def score(
@@ -58,7 +60,7 @@ class VerifierPool:
         parsed = _OBJECTIVE.validate_python(objective)
         columns = ray.get([ref[0] for _, ref in groups], timeout=_FETCH_SECONDS)
         trajectories = [TrajectoryGroup.from_columns(c) for c in columns]
-        found = iter(self.judge_texts([(g.gold, t) for g in trajectories for t in g.texts]))
+        found = iter(self.judge_texts([c for g in trajectories for c in _cases(g)]))
         judgements = [[next(found) for _ in range(g.size)] for g in trajectories]
         scored = score_groups(parsed, trajectories, judgements)
         records = [_record(g, s) for g, s in zip(trajectories, scored, strict=True)]
@@ -68,9 +70,9 @@ class VerifierPool:
                 record["contrast"].append(ray.put(s.columns()))
         return records
 
-    def judge_texts(self, items: list[tuple[tuple[str, ...], str]]) -> list[Judgement]:
-        """Judge ``(accepted answers, response text)`` pairs; the order is kept."""
-        return self._pool.judge(items)
+    def judge_texts(self, cases: Sequence[CaseLike]) -> list[Judgement]:
+        """Judge cases, or their first two, three or four fields; the order is kept."""
+        return self._pool.judge(cases)
 
     def gauges(self) -> dict[str, int]:
         """Return the pool's counters."""
@@ -79,6 +81,12 @@ class VerifierPool:
     def pids(self) -> list[int]:
         """Return the process ids of the workers that are up."""
         return self._pool.pids()
+
+
+def _cases(group: TrajectoryGroup) -> list[Case]:
+    """What is asked about each response of a group: strictly, since it is trained on."""
+    bounds = None if group.tolerance is None else Tolerance(*group.tolerance)
+    return [Case(group.gold, text, "reward", bounds) for text in group.texts]
 
 
 def _record(group: TrajectoryGroup, scored: ScoredGroup) -> dict[str, Any]:

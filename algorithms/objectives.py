@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from algorithms.policy_loss_settings import PolicyLoss, PpoLoss
+from algorithms.repetition import NGRAM
 from algorithms.strict import Strict
 
 Aggregation = Literal["seq-mean-token-mean", "token-mean", "seq-mean-token-sum-norm"]
@@ -56,6 +57,17 @@ class Compress(_Aggregated):
     """Ratio clipping for the second to last update on one rollout batch."""
 
 
+class Repetition(Strict):
+    """Penalty on responses that go in circles."""
+
+    weight: float = Field(default=0.5, gt=0)
+    """Reward lost by a response that is nothing but repetition."""
+    n: int = Field(default=NGRAM, ge=1)
+    """Tokens in a row that count as a repetition when they stand in the response again."""
+    threshold: float = Field(default=0.2, ge=0, lt=1)
+    """Repetition rate up to which nothing is lost: answers restate what was found."""
+
+
 class Explore(_Aggregated):
     """Exploration stage (paper section 3.4): GRPO over all trajectories with a format, an answer
     and a mild length reward (E8 to E10)."""
@@ -81,6 +93,8 @@ class Explore(_Aggregated):
     """Reward of a response without a readable answer; Laser and Thinkless have -1."""
     format_reward: float = Field(default=0.1, ge=0)
     """Reward of one ``</think>`` followed by exactly one non-empty box and an end token."""
+    repetition: Repetition | None = None
+    """Penalty on repetition, a fourth part of the reward; null takes none (the paper's E9)."""
     normalisation: Normalisation = "group"
     zero_advantage: Literal["keep", "drop"] = "keep"
     """Groups without any advantage: kept in the mini-batch and its denominator, or left out and

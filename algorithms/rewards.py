@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float32, Integer
+from jaxtyping import Bool, Float32, Float64, Integer
 
 from algorithms.arrays import Array
-from algorithms.objectives import Compress, Explore, MeasuredLength
+from algorithms.objectives import Compress, Explore, MeasuredLength, Repetition
 from algorithms.shaping import shape
 from algorithms.trajectory import Verdict
 
@@ -44,6 +44,8 @@ class ResponseFacts:
     """Ended by the end token, not by the generation cap."""
     well_formed: Bool[Array, " G"]
     """Exactly one ``</think>``, then exactly one non-empty box."""
+    repetition: Float32[Array, " G"] | None = None
+    """Repetition rate of the tokens; None where the objective does not ask for it."""
 
     def __post_init__(self) -> None:
         sizes = {
@@ -53,6 +55,8 @@ class ResponseFacts:
             "finished": len(self.finished),
             "well_formed": len(self.well_formed),
         }
+        if self.repetition is not None:
+            sizes["repetition"] = len(self.repetition)
         if len(set(sizes.values())) > 1:
             raise ValueError(f"response facts differ in size: {sizes}; each needs one per response")
 
@@ -121,6 +125,8 @@ def explore_rewards(objective: Explore, facts: ResponseFacts) -> GroupRewards:
     * ``length``: ``-penalty`` per ``length_unit`` tokens beyond the threshold, linear or for each
       whole unit, never below the floor; of every response, unless only correct ones pay (E10,
       docs/method.md).
+    * ``repetition``, if the objective has it: ``-weight (rate - threshold) / (1 - threshold)`` for
+      a repetition rate above the threshold (:func:`algorithms.repetition.repetition_rate`).
 
     Every judged response is trained on; ``verifier_*`` responses have reward 0 and are excluded.
     """
@@ -140,8 +146,17 @@ def explore_rewards(objective: Explore, facts: ResponseFacts) -> GroupRewards:
         "answer": np.where(correct, objective.answer_reward, answer),
         "length": np.where(pays, np.maximum(penalty, objective.length_floor), 0.0),
     }
+    if objective.repetition is not None:
+        parts["repetition"] = _repetition_reward(objective.repetition, facts)
     parts = {name: np.where(judged, part, 0.0) for name, part in parts.items()}
     # Summed in float64 and rounded once: equal responses get bitwise equal rewards.
     total = np.sum(list(parts.values()), axis=0).astype(np.float32)
     components = {name: part.astype(np.float32) for name, part in parts.items()}
     return GroupRewards(total, components, disposition)
+
+
+def _repetition_reward(settings: Repetition, facts: ResponseFacts) -> Float64[Array, " G"]:
+    if facts.repetition is None:
+        raise ValueError("the objective rewards repetition, and the facts have no repetition rate")
+    excess = np.maximum(facts.repetition.astype(np.float64) - settings.threshold, 0.0)
+    return -settings.weight * excess / (1.0 - settings.threshold)

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32
 from algorithms.advantages import absolute, relative
 from algorithms.arrays import Array
 from algorithms.objectives import Aggregation, Compress, Entangled, Explore, Objective
+from algorithms.repetition import repetition_rate
 from algorithms.rewards import (
     Disposition,
     GroupRewards,
@@ -100,8 +101,13 @@ class ScoredGroup:
         return cls(**{k: v for k, v in columns.items() if k != "schema"})
 
 
-def response_facts(group: TrajectoryGroup, judgements: Sequence[Judgement]) -> ResponseFacts:
+def response_facts(
+    group: TrajectoryGroup, judgements: Sequence[Judgement], ngram: int | None = None
+) -> ResponseFacts:
     """Join a group with the verifier's findings, in the order of the responses.
+
+    Args:
+        ngram: tokens in a row whose repetition is measured; None measures none.
 
     Raises:
         ValueError: there is not exactly one judgement for each response.
@@ -117,7 +123,19 @@ def response_facts(group: TrajectoryGroup, judgements: Sequence[Judgement]) -> R
         think_length=group.think_lengths,
         finished=np.array([f == "stop" for f in group.finish_reasons], dtype=np.bool_),
         well_formed=np.array([j.well_formed for j in judgements], dtype=np.bool_),
+        repetition=None if ngram is None else _repetition(group, ngram),
     )
+
+
+def _repetition(group: TrajectoryGroup, ngram: int) -> Float32[Array, " G"]:
+    responses = np.split(group.response_ids, group.offsets[1:-1])
+    return np.array([repetition_rate(r.tolist(), ngram) for r in responses], dtype=np.float32)
+
+
+def _ngram(objective: Objective) -> int | None:
+    """The repetition that an objective asks for."""
+    part = objective.explore if isinstance(objective, Entangled) else objective
+    return part.repetition.n if isinstance(part, Explore) and part.repetition else None
 
 
 def score_groups(
@@ -139,7 +157,9 @@ def score_groups(
     Raises:
         ValueError: there is not exactly one judgement for each response.
     """
-    facts = [response_facts(g, j) for g, j in zip(groups, judgements, strict=True)]
+    facts = [
+        response_facts(g, j, _ngram(objective)) for g, j in zip(groups, judgements, strict=True)
+    ]
     parts = [_part(objective, f) for f in facts]
     rewards = [
         compress_rewards(part, f) if isinstance(part, Compress) else explore_rewards(part, f)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the column layout; readers refuse what they do not know."""
 
 Verdict = Literal["correct", "incorrect", "unparsable", "timeout", "error"]
@@ -54,6 +54,9 @@ class TrajectoryGroup:
     """Decoded responses, for the verifier."""
     policy_version: int
     temperature: float
+    tolerance: tuple[float, float] | None = None
+    """How far a number may lie from an accepted answer, absolute and relative; None for not at
+    all."""
 
     @property
     def size(self) -> int:

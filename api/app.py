@@ -8,11 +8,23 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import problems
+from api.body_limit import BodyLimit
 from api.dependencies import Context
 from api.reconcile import Reconciler
-from api.routes import events, health, jobs, metrics, presets, prometheus, report
+from api.routes import (
+    evaluations,
+    events,
+    health,
+    jobs,
+    metrics,
+    presets,
+    prometheus,
+    report,
+    verify,
+)
 from api.schemas import ProblemBody
 from api.settings import Settings
+from api.verification import Verification
 from services.launcher import Launcher, RayJobLauncher
 from services.stores.protocol import JobStore
 from services.stores.sqlite import SqliteJobStore
@@ -39,6 +51,7 @@ def create_app(
         settings=settings,
         store=store or SqliteJobStore(home.database),
         launcher=launcher or RayJobLauncher(settings.ray_dashboard, home.root),
+        verification=Verification(settings.verify_workers),
     )
 
     @asynccontextmanager
@@ -49,17 +62,29 @@ def create_app(
             yield
         finally:
             reconciler.stop()
+            context.verification.close()
 
     app = FastAPI(
         title="Laconic",
         description="Trains a reasoning model to think shorter.",
         version="1",
         lifespan=lifespan,
-        responses=dict.fromkeys((400, 404, 409, 422, 500, 503), _PROBLEM),
+        responses=dict.fromkeys((400, 404, 409, 413, 422, 500, 503), _PROBLEM),
     )
     app.state.context = context
     problems.install(app)
+    app.add_middleware(BodyLimit)
     app.add_middleware(problems.RequestIdentity)
-    for module in (jobs, events, metrics, report, presets, health, prometheus):
+    for module in (
+        jobs,
+        evaluations,
+        events,
+        metrics,
+        report,
+        presets,
+        verify,
+        health,
+        prometheus,
+    ):
         app.include_router(module.router)
     return app

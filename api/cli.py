@@ -16,10 +16,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from api import evaluation_commands, report_commands
 from api.client import ApiError, Client, Unreachable
+from api.data import data
 from api.overrides import BadInput, parse_settings, read_spec
-from api.progress_view import job_table, print_outcome
+from api.progress_view import ProgressView, job_table, print_outcome
 from api.settings import DEFAULT_HOST, DEFAULT_PORT
+from api.verify import verify
+from api.watching import view_of
 from api.watching import watch as watch_job
 from services.home import Home
 from services.stores.lifecycle import ACTIVE
@@ -36,6 +40,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+evaluation_commands.register(app)
+report_commands.register(app)
+app.add_typer(data, name="data")
 out = Console()
 err = Console(stderr=True)
 
@@ -47,6 +54,8 @@ HomeFolder = Annotated[
     Path | None, typer.Option("--home", envvar="LACONIC_HOME", help="Home folder.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+app.command()(verify)
 
 
 @app.command()
@@ -197,17 +206,17 @@ def status(
             page = client.jobs()
             if as_json:
                 print(json.dumps(page))
-            else:
-                out.print(job_table(page["data"]) if page["data"] else "no jobs yet")
+                return
+            newest = [*page["data"], *client.evaluations()["data"]]
+            out.print(job_table(newest) if newest else "no jobs yet")
             return
         found = client.job(job)
         if as_json:
             print(json.dumps(found))
             return
-        from api.progress_view import ProgressView
-
-        view = ProgressView(found)
-        view.see_metrics(client.metrics(job))
+        view = view_of(found)
+        if isinstance(view, ProgressView):
+            view.see_metrics(client.metrics(job))
         for event in client.events(job, limit=1000):
             view.see_event(event)
         out.print(view)
@@ -256,78 +265,6 @@ def resume(job: JobId, url: Url = None) -> None:
     """Go on with an interrupted or failed job from its last checkpoint."""
     with Client(url) as client:
         out.print(f"{job} queued, attempt {client.resume(job)['attempt']}")
-
-
-@app.command()
-def report(
-    job: JobId,
-    out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder to write to (default: the job's own).")
-    ] = None,
-    home: HomeFolder = None,
-) -> None:
-    """Write report.html, report.json and the plots of a job."""
-    from services.reports.write import ReportError, write_report
-    from services.stores.protocol import JobNotFound
-
-    place = Home.resolve(home)
-    try:
-        page = write_report(place.root, job, out_folder or place.job(job).report)
-    except (ReportError, JobNotFound) as error:
-        raise BadInput(str(error)) from error
-    out.print(f"report written to {page}", soft_wrap=True)
-
-
-@app.command()
-def analyze(
-    job: JobId,
-    out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder to write to (default: the job's own).")
-    ] = None,
-    exact_tokens: Annotated[
-        int,
-        typer.Option(min=0, help="Tokens of each saved model to take the exact gradient of."),
-    ] = 0,
-    home: HomeFolder = None,
-) -> None:
-    """Write the paper's figures, measured on a job: PNG files and analysis.json."""
-    from services.analysis.write import write_analysis
-    from services.reports.collect import ReportError
-    from services.stores.protocol import JobNotFound
-
-    place = Home.resolve(home)
-    try:
-        folder = out_folder or place.job(job).root / "analysis"
-        written = write_analysis(place.root, job, folder, exact_tokens)
-    except (ReportError, JobNotFound) as error:
-        raise BadInput(str(error)) from error
-    figures = ", ".join(path.name for path in written.figures)
-    out.print(f"{figures} and {written.data.name} written to {written.data.parent}", soft_wrap=True)
-    if without := written.missing.get("tokens"):
-        raise BadInput(f"no token figures: {without}")
-
-
-@app.command()
-def compare(
-    reports: Annotated[
-        list[str],
-        typer.Argument(help="report.json of each run, the reference first.", metavar="[NAME=]FILE"),
-    ],
-    out_folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
-) -> None:
-    """Write runs side by side: tables 1 and 2 of the paper, and figures 3b and 3c."""
-    from services.paper_tables.runs import Run, read_run
-    from services.paper_tables.write import write_comparison
-
-    def read(text: str) -> Run:
-        name, named, file = text.partition("=")
-        return read_run(Path(file), name) if named else read_run(Path(text))
-
-    try:
-        page = write_comparison([read(text) for text in reports], out_folder)
-    except ValueError as error:
-        raise BadInput(str(error)) from error
-    out.print(f"comparison written to {page}", soft_wrap=True)
 
 
 @app.command()

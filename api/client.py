@@ -42,8 +42,17 @@ class Unreachable(Exception):
     """No control plane answers; the message names the address and the remedy."""
 
 
+def is_evaluation(job_id: str) -> bool:
+    """Whether an id is that of an evaluation, not of a training job."""
+    return job_id.startswith("eval-")
+
+
+def _place(job_id: str) -> str:
+    return f"/v1/{'evaluations' if is_evaluation(job_id) else 'jobs'}/{job_id}"
+
+
 class Client:
-    """Typed verbs over HTTP; a context manager."""
+    """Typed verbs over HTTP; a context manager. Verbs on a job take evaluations too."""
 
     def __init__(self, url: str | None = None) -> None:
         """``url``, else ``LACONIC_URL``, else the default address of ``laconic serve``."""
@@ -60,18 +69,41 @@ class Client:
         """``{"preset", "overrides"}`` or ``{"spec"}``; return the job."""
         return self._json("POST", "/v1/jobs", json=dict(body))
 
+    def evaluate(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """Submit an evaluation; return it."""
+        return self._json("POST", "/v1/evaluations", json={"spec": dict(spec)})
+
+    def evaluations(self, limit: int = 20) -> dict[str, Any]:
+        return self._json("GET", "/v1/evaluations", params={"limit": limit})
+
+    def result(self, job_id: str) -> dict[str, Any]:
+        """What ``evaluation.json`` holds."""
+        return self._json("GET", f"{_place(job_id)}/result")
+
+    def responses(self, job_id: str, benchmark: str) -> Iterator[bytes]:
+        """The Parquet file with every response to a benchmark, in parts."""
+        path = f"{_place(job_id)}/responses/{benchmark}"
+        try:
+            with self._http.stream("GET", path) as response:
+                if response.is_error:
+                    response.read()
+                    raise _refusal(response)
+                yield from response.iter_bytes()
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
     def jobs(self, limit: int = 20, after: str | None = None) -> dict[str, Any]:
         params = {"limit": limit, **({"after": after} if after else {})}
         return self._json("GET", "/v1/jobs", params=params)
 
     def job(self, job_id: str) -> dict[str, Any]:
-        return self._json("GET", f"/v1/jobs/{job_id}")
+        return self._json("GET", _place(job_id))
 
     def cancel(self, job_id: str) -> dict[str, Any]:
-        return self._json("POST", f"/v1/jobs/{job_id}/cancel")
+        return self._json("POST", f"{_place(job_id)}/cancel")
 
     def resume(self, job_id: str) -> dict[str, Any]:
-        return self._json("POST", f"/v1/jobs/{job_id}/resume")
+        return self._json("POST", f"{_place(job_id)}/resume")
 
     def change_stage(self, job_id: str, to: str) -> dict[str, Any]:
         return self._json("POST", f"/v1/jobs/{job_id}/stage", json={"to": to})
@@ -83,7 +115,7 @@ class Client:
 
     def events(self, job_id: str, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         params = {"after": after, "limit": limit}
-        return list(self._json("GET", f"/v1/jobs/{job_id}/events", params=params)["data"])
+        return list(self._json("GET", f"{_place(job_id)}/events", params=params)["data"])
 
     def follow(self, job_id: str, after: int = 0) -> Iterator[dict[str, Any] | None]:
         """Events as they happen, until the job has ended; None whenever the stream is silent.
@@ -92,7 +124,7 @@ class Client:
             Unreachable: the connection broke; call again with the last event's id.
         """
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
-        path = f"/v1/jobs/{job_id}/events"
+        path = f"{_place(job_id)}/events"
         try:
             with self._http.stream(
                 "GET", path, headers=headers, timeout=_STREAM_SILENCE

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.settings import Settings
+from api.verification import Verification
 from services.launcher import Launcher
 from services.stores.protocol import JobStore
 
@@ -20,6 +21,7 @@ class Context:
     settings: Settings
     store: JobStore
     launcher: Launcher
+    verification: Verification
     wake: threading.Event = field(default_factory=threading.Event)
     """Set to have the reconciler look at once."""
     closing: threading.Event = field(default_factory=threading.Event)

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from services.builtin import PREFIX
+from services.builtin import is_name
 
 
 class BadInput(ValueError):
@@ -75,6 +75,6 @@ def _with_local_paths(spec: dict[str, Any]) -> dict[str, Any]:
     for name in ("model", "data", "evaluation"):
         part = spec.get(name)
         path = part.get("path") if isinstance(part, dict) else None
-        if isinstance(path, str) and not path.startswith(PREFIX):
+        if isinstance(path, str) and not is_name(path):
             spec[name] = {**part, "path": str(Path(path).expanduser().absolute())}  # type: ignore[dict-item]
     return spec

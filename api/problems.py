@@ -36,6 +36,7 @@ class ApiProblem(Exception):
         *,
         errors: Sequence[Problem] = (),
         extra: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -43,6 +44,7 @@ class ApiProblem(Exception):
         self.detail = detail
         self.errors = tuple(errors)
         self.extra = extra or {}
+        self.headers = headers
 
 
 def render(
@@ -98,7 +100,7 @@ def install(app: FastAPI) -> None:
     async def known(request: Request, error: Exception) -> Response:
         problem = translate(error)
         assert problem is not None
-        return render(request, problem)
+        return render(request, problem, problem.headers)
 
     for kind in (
         ApiProblem,

@@ -13,12 +13,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from api.client import is_evaluation
 from services.stores.lifecycle import ACTIVE
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _HISTORY: Final = 40
 _EVENTS: Final = 4
-_COLOURS: Final = {
+COLOURS: Final = {
     "queued": "yellow",
     "starting": "yellow",
     "running": "cyan",
@@ -109,7 +110,7 @@ class ProgressView:
 
     def __rich__(self) -> RenderableType:
         state = str(self.job["state"])
-        colour = _COLOURS.get(state, "white")
+        colour = COLOURS.get(state, "white")
         title = f"{self.job['id']}  {self.job['name']}  [{colour}]{state}[/{colour}]"
         if self.job["attempt"] > 1:
             title += f"  attempt {self.job['attempt']}"
@@ -233,12 +234,17 @@ def job_table(jobs: Iterable[Mapping[str, Any]]) -> Table:
         state = str(job["state"])
         active = state in ("queued", "starting", "running")
         left = progress.get("eta_seconds") if active else None
+        done = ""
+        if "total_steps" in progress:
+            done = f"{progress['step']} of {progress['total_steps']}"
+        elif "questions_total" in progress:
+            done = f"{progress['questions_done']} of {progress['questions_total']} questions"
         table.add_row(
             str(job["id"]),
             str(job["name"]),
-            Text(state, style=_COLOURS.get(state, "")),
-            str(progress.get("stage") or ""),
-            f"{progress['step']} of {progress['total_steps']}" if "total_steps" in progress else "",
+            Text(state, style=COLOURS.get(state, "")),
+            str(progress.get("stage") or progress.get("benchmark") or ""),
+            done,
             duration(left) if left is not None else "",
         )
     return table
@@ -246,10 +252,13 @@ def job_table(jobs: Iterable[Mapping[str, Any]]) -> Table:
 
 def print_outcome(console: Console, job: Mapping[str, Any], *, hint: bool = True) -> None:
     """Say how a job ended and, as a hint, what can be done next."""
-    state, colour = job["state"], _COLOURS.get(str(job["state"]), "white")
+    state, colour = job["state"], COLOURS.get(str(job["state"]), "white")
     cause = f": {job['cause']}" if job.get("cause") else ""
-    console.print(Text(f"job {job['id']} {state}{cause}", style=colour))
+    evaluation = is_evaluation(str(job["id"]))
+    what = "evaluation" if evaluation else "job"
+    console.print(Text(f"{what} {job['id']} {state}{cause}", style=colour))
     if hint and state in ("interrupted", "failed"):
-        console.print(f"go on from its last checkpoint: laconic resume {job['id']}")
-    if hint and state == "succeeded":
+        where = "its finished chunks" if evaluation else "its last checkpoint"
+        console.print(f"go on from {where}: laconic resume {job['id']}")
+    if hint and state == "succeeded" and not evaluation:
         console.print(f"what changed: laconic report {job['id']} --out FOLDER")

@@ -40,9 +40,13 @@ class JobCollector(Collector):
 
         add("laconic_build_info", 1, _version())
         add("laconic_reconcile_last_success_timestamp_seconds", self._context.last_reconciled)
-        counts = self._context.store.count_jobs()
-        for state in STATES:
-            add("laconic_jobs", counts.get(state, 0), state)
+        counts = {
+            "laconic_jobs": self._context.store.count_jobs("training"),
+            "laconic_evaluations": self._context.store.count_jobs("evaluation"),
+        }
+        for name, of in counts.items():
+            for state in STATES:
+                add(name, of.get(state, 0), state)
         for job in self._shown():
             for name, value, labels in self._of_job(job):
                 add(name, value, job.id, *labels)
@@ -51,19 +55,21 @@ class JobCollector(Collector):
     def _shown(self) -> list[JobRecord]:
         """Jobs at work, and those that ended a short while ago."""
         oldest = time.time() - self._context.settings.metrics_retention_seconds
-        active, _ = self._context.store.list_jobs(_JOB_LIMIT, states=ACTIVE)
-        ended, _ = self._context.store.list_jobs(_JOB_LIMIT, states=set(STATES) - ACTIVE)
+        active, _ = self._context.store.list_jobs(_JOB_LIMIT, states=ACTIVE, kind="training")
+        ended, _ = self._context.store.list_jobs(
+            _JOB_LIMIT, states=set(STATES) - ACTIVE, kind="training"
+        )
         return [*active, *(j for j in ended if (j.finished_at or 0) >= oldest)][:_JOB_LIMIT]
 
     def _of_job(self, job: JobRecord) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
         """Yield series, value and the labels after the job's id."""
-        progress = job.progress or {}
+        spec, progress = job.training, job.progress or {}
         # The driver's bound falls when a stage ends before its steps are used up.
-        step, total = progress.get("step", 0), progress.get("total_steps") or job.spec.total_steps
+        step, total = progress.get("step", 0), progress.get("total_steps") or spec.total_steps
         yield "laconic_job_info", 1, (job.name, job.preset or "")
         for state in STATES:
             yield "laconic_job_state", int(state == job.state), (state,)
-        for index, stage in enumerate(job.spec.stages):
+        for index, stage in enumerate(spec.stages):
             yield "laconic_job_phase", int(index == progress.get("stage_index")), (stage.name,)
         yield "laconic_job_attempt", job.attempt, ()
         yield "laconic_job_step", step, ()

@@ -109,7 +109,7 @@ class Reconciler:
             context.store.set_state(job.id, "failed", attempt=job.attempt, cause=cause)
             return
         try:
-            name = context.launcher.submit(job.id, job.attempt)
+            name = context.launcher.submit(job.id, job.attempt, job.kind)
         except LaunchError as error:
             self._tell_once(job, "waiting", f"waits for Ray: {error}")
             return

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from algorithms.strict import Strict
+from algorithms.trajectory import Verdict
+from services.spec.evaluation_job import EvaluationJobSpec
 from services.spec.job import JobSpec
 from services.stores.lifecycle import JobState
 from services.stores.protocol import EventLevel, EventRecord, JobRecord
+from services.verification.policy import Policy
+from services.verification.tolerance import Tolerance
 
 
 class CreateJob(Strict):
@@ -33,11 +37,67 @@ class CreateJob(Strict):
         return self
 
 
+class CreateEvaluation(Strict):
+    """An evaluation to be made."""
+
+    spec: dict[str, Any]
+    """``{"model": {"path": ...}, "benchmarks": [{"path": ...}]}`` and more; see the schema of an
+    evaluation's ``spec``."""
+
+
 class ChangeStage(Strict):
     """Where the job shall go on."""
 
     to: str = Field(min_length=1)
     """``next``, or the name of a stage that lies ahead."""
+
+
+class VerifyCase(Strict):
+    """One response to judge."""
+
+    id: str | None = None
+    """Given back with the verdict."""
+    gold: str | list[str]
+    """The accepted answer, or several of which any will do."""
+    output: str
+    """The whole response."""
+    tolerance: Tolerance | None = None
+    """Accepted distance of a number: ``{"absolute": ..., "relative": ...}``."""
+
+    @field_validator("gold")
+    @classmethod
+    def _no_empty_gold(cls, gold: str | list[str]) -> str | list[str]:
+        golds = gold if isinstance(gold, list) else [gold]
+        if not golds or not all(g.strip() for g in golds):
+            raise ValueError("is empty; give an accepted answer")
+        return gold
+
+
+class Verify(Strict):
+    """Responses to judge, at once."""
+
+    cases: list[VerifyCase] = Field(min_length=1, max_length=1000)
+    policy: Policy = "reward"
+    """How much an answer must do."""
+    kind: str = "math"
+    """What judges: ``math``, or the name of a verifier installed with the control plane."""
+
+
+class CaseVerdict(Strict):
+    """What was found about one response."""
+
+    id: str | None
+    verdict: Verdict
+    reason: str
+    well_formed: bool
+    """Exactly one ``</think>``, then exactly one non-empty box."""
+    seconds: float
+
+
+class CaseVerdicts(Strict):
+    """One verdict for each case, in their order."""
+
+    data: list[CaseVerdict]
 
 
 class JobSummary(Strict):
@@ -75,8 +135,20 @@ class Job(JobSummary):
         return cls(**{name: getattr(record, name) for name in Job.model_fields})
 
 
+class Evaluation(JobSummary):
+    """An evaluation with its resolved specification. Its ``progress`` has ``benchmark``,
+    ``questions_done``, ``questions_total``, ``responses_done``, the running ``accuracy`` of the
+    benchmark, ``tokens_per_second``, ``eta_seconds`` and ``phase``."""
+
+    spec: EvaluationJobSpec
+
+    @classmethod
+    def of(cls, record: JobRecord) -> Evaluation:
+        return cls(**{name: getattr(record, name) for name in Evaluation.model_fields})
+
+
 class JobPage(Strict):
-    """Jobs, newest first."""
+    """Jobs or evaluations, newest first."""
 
     data: list[JobSummary]
     has_more: bool

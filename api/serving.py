@@ -18,6 +18,7 @@ from api.app import create_app
 from api.cluster import LocalCluster
 from api.dependencies import Context
 from api.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
+from services.benchmarks.load import fix_data_folder
 from services.home import Home
 from services.stores.lifecycle import ACTIVE
 from services.stores.protocol import IllegalTransition, StaleAttempt
@@ -63,6 +64,7 @@ class ControlPlane:
     def __enter__(self) -> ControlPlane:
         self._home.create()
         self._lock = lock_home(self._home)
+        fix_data_folder()
         listener = self._listen()
         try:
             if not (os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_API_SERVER_ADDRESS")):

@@ -28,6 +28,9 @@ class Settings:
     cancel_grace_seconds: float = 120.0
     """How long a driver may take to end itself after a cancel before its Ray job is stopped
     (``LACONIC_CANCEL_GRACE_SECONDS``)."""
+    verify_workers: int = 1
+    """Responses to ``POST /v1/verify`` judged at a time, and as many again that take long; jobs
+    have pools of their own (``LACONIC_VERIFY_WORKERS``)."""
     poll_seconds: float = 0.5
     """Time between two looks of an event stream at the store."""
     stream_heartbeat_seconds: float = 15.0
@@ -52,6 +55,7 @@ class Settings:
             home=home or Home.resolve(),
             ray_dashboard=given or cls.ray_dashboard,
             max_running_jobs=int(_number("LACONIC_MAX_RUNNING_JOBS", cls.max_running_jobs, 1)),
+            verify_workers=int(_number("LACONIC_VERIFY_WORKERS", cls.verify_workers, 1)),
             cancel_grace_seconds=_number(
                 "LACONIC_CANCEL_GRACE_SECONDS", cls.cancel_grace_seconds, 0
             ),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from api.dependencies import Context
 from api.schemas import CreateJob
-from services.builtin import PREFIX
+from services.builtin import is_name
 from services.presets.registry import resolve
 from services.spec.job import JobSpec
 from services.spec.problems import SpecError, parse_spec
@@ -46,4 +46,4 @@ def with_absolute_paths(spec: JobSpec) -> JobSpec:
 
 
 def _absolute(path: str) -> str:
-    return path if path.startswith(PREFIX) else str(Path(path).expanduser().absolute())
+    return path if is_name(path) else str(Path(path).expanduser().absolute())

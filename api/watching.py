@@ -12,13 +12,22 @@ from typing import Any, Final
 from rich.console import Console
 from rich.live import Live
 
-from api.client import ApiError, Client, Unreachable
+from api.client import ApiError, Client, Unreachable, is_evaluation
+from api.evaluation_view import EvaluationView
 from api.progress_view import ProgressView, step_line
 from services.stores.lifecycle import ACTIVE
 
 PATIENCE_SECONDS: Final = 60.0
 """How long a control plane may be out of reach before watching ends."""
 _LOOK_SECONDS: Final = 1.0
+
+
+View = ProgressView | EvaluationView
+
+
+def view_of(job: dict[str, Any]) -> View:
+    """The view that suits a job."""
+    return EvaluationView(job) if is_evaluation(str(job["id"])) else ProgressView(job)
 
 
 def watch(
@@ -37,7 +46,7 @@ def watch(
         Unreachable: no control plane answered for :data:`PATIENCE_SECONDS`.
     """
     job = client.job(job_id)
-    view = ProgressView(job)
+    view = view_of(job)
     events: queue.Queue[dict[str, Any]] = queue.Queue()
     done = threading.Event()
     follower = threading.Thread(
@@ -76,19 +85,23 @@ def watch(
         done.set()
 
 
-def _look(client: Client, job_id: str, view: ProgressView, console: Console) -> dict[str, Any]:
+def _look(client: Client, job_id: str, view: View, console: Console) -> dict[str, Any]:
     job = client.job(job_id)
     view.see_job(job)
-    records = client.metrics(job_id, view.last_step)
-    view.see_metrics(records)
-    if not console.is_terminal:
+    if isinstance(view, EvaluationView):
+        lines = view.new_lines()
+    else:
+        records = client.metrics(job_id, view.last_step)
+        view.see_metrics(records)
         total = str((job["progress"] or {}).get("total_steps", "?"))
-        for record in records:
-            console.print(step_line(record, total), soft_wrap=True)
+        lines = [step_line(record, total) for record in records]
+    if not console.is_terminal:
+        for line in lines:
+            console.print(line, soft_wrap=True)
     return job
 
 
-def _take(events: queue.Queue[dict[str, Any]], view: ProgressView, console: Console) -> None:
+def _take(events: queue.Queue[dict[str, Any]], view: View, console: Console) -> None:
     while True:
         try:
             event = events.get_nowait()

@@ -1,4 +1,5 @@
-"""Models and data sets that ship with Laconic, named ``builtin:NAME`` in a specification."""
+"""What a specification names rather than locates: models and data sets that ship with Laconic
+(``builtin:NAME``), and benchmarks (``benchmark:NAME``)."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 PREFIX: Final = "builtin:"
+BENCHMARK_PREFIX: Final = "benchmark:"
 
 _ASSETS: Final = Path(__file__).parent / "tiny_reasoner" / "assets"
 
@@ -22,6 +24,11 @@ class UnknownBuiltin(ValueError):
     def __init__(self, name: str) -> None:
         names = ", ".join(PREFIX + n for n in BUILTIN)
         super().__init__(f"nothing named {PREFIX}{name} ships with Laconic; use {names} or a path")
+
+
+def is_name(path: str) -> bool:
+    """Whether a path of a specification is a name, the same in every folder."""
+    return path.startswith((PREFIX, BENCHMARK_PREFIX))
 
 
 def resolve_path(path: str) -> Path:

@@ -62,8 +62,13 @@ class JobFolder:
 
     def evaluation(self, label: str) -> Path:
         """``base``, the label of a stage (its name, from the second cycle on with the cycle's
-        number), or that with ``.midway`` for the newest one within the stage."""
+        number), or that with ``.midway-STEP`` for one within the stage."""
         return self.evaluations / f"{label}.json"
+
+    @property
+    def result(self) -> Path:
+        """What an evaluation of its own leaves (``services/evaluation/result_folder.py``)."""
+        return self.root / "result"
 
     @property
     def models(self) -> Path:
@@ -72,6 +77,11 @@ class JobFolder:
     def model(self, label: str) -> Path:
         """Hugging Face folder of the policy after a stage."""
         return self.models / label
+
+    @property
+    def gold_check(self) -> Path:
+        """Which accepted answers the first attempt found bad; the later ones go by it."""
+        return self.root / "gold_check.json"
 
     @property
     def report(self) -> Path:

@@ -1,4 +1,4 @@
-"""Starts drivers: one Ray job for each attempt of a training job."""
+"""Starts drivers: one Ray job for each attempt of a job."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
+from services.spec.kind import JobKind
 from services.spec.validation import ClusterSize
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ log = logging.getLogger("laconic.launcher")
 
 CALL_SECONDS: Final = 15.0
 """Longest wait for one answer of the Ray dashboard."""
+
+_DRIVERS: Final[dict[JobKind, str]] = {
+    "training": "actors.driver",
+    "evaluation": "actors.evaluation_driver",
+}
 
 RayStatus = Literal[
     "pending", "running", "succeeded", "failed", "stopped", "missing", "unobservable"
@@ -48,7 +54,7 @@ class Launcher(Protocol):
         """What the cluster offers; None where it cannot be asked."""
         ...
 
-    def submit(self, job_id: str, attempt: int) -> str:
+    def submit(self, job_id: str, attempt: int, kind: JobKind) -> str:
         """Start the driver and return the submission id. Submitting again changes nothing.
 
         Raises:
@@ -114,7 +120,7 @@ class RayJobLauncher:
             cpus=sum(t.get("CPU", 0) for t in totals), gpus=sum(t.get("GPU", 0) for t in totals)
         )
 
-    def submit(self, job_id: str, attempt: int) -> str:
+    def submit(self, job_id: str, attempt: int, kind: JobKind) -> str:
         name = submission_id(job_id, attempt)
         if self.status(name).status not in ("missing", "unobservable"):
             return name
@@ -123,7 +129,7 @@ class RayJobLauncher:
             [
                 sys.executable,
                 "-m",
-                "actors.driver",
+                _DRIVERS[kind],
                 "--job",
                 job_id,
                 "--attempt",

@@ -33,7 +33,8 @@ CATALOGUE: Final[tuple[Series, ...]] = (
         "gauge",
         "When the reconciler last looked at all jobs",
     ),
-    Series("laconic_jobs", "gauge", "Jobs in each state", ("state",)),
+    Series("laconic_jobs", "gauge", "Training jobs in each state", ("state",)),
+    Series("laconic_evaluations", "gauge", "Evaluations in each state", ("state",)),
     Series(
         "laconic_job_info", "gauge", "1, labelled with what the job is", (*_JOB, "name", "preset")
     ),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from algorithms.stage_machine import StageMachine
 from algorithms.trajectory import JUDGED, is_correct
 from services.replay_records import TRAIN
 
@@ -80,3 +81,17 @@ class EtaEstimate:
     def seconds_left(self, steps_left: int) -> float | None:
         """Return seconds, or None before the first step."""
         return statistics.median(self._seconds) * steps_left if self._seconds else None
+
+
+def position(machine: StageMachine) -> dict[str, Any]:
+    """Return where a run is, for the live view between steps."""
+    current = machine.current
+    return {
+        "stage": current.label,
+        "stage_index": machine.stage_index,
+        "cycle": current.cycle,
+        "step": machine.global_step,
+        "total_steps": machine.total_steps,
+        "stage_step": machine.stage_step,
+        "stage_steps": machine.stage.steps,
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
@@ -16,21 +16,30 @@ from api.schemas import Event, EventPage
 from services.stores.lifecycle import ACTIVE
 from services.stores.protocol import EventRecord
 
-router = APIRouter(prefix="/v1/jobs", tags=["events"])
+router = APIRouter(prefix="/v1", tags=["events"])
 
 _BATCH = 200
 _RETRY_MILLISECONDS = 2000
 """When a browser whose stream broke comes back."""
 
 
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    204: {"description": "Stream only: the job has ended and every event was delivered."},
+}
+
+
 @router.get(
-    "/{job_id}/events",
+    "/jobs/{job_id}/events",
     response_model=EventPage,
     operation_id="getEvents",
-    responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
-        204: {"description": "Stream only: the job has ended and every event was delivered."},
-    },
+    responses=_ANSWERS,
+)
+@router.get(
+    "/evaluations/{job_id}/events",
+    response_model=EventPage,
+    operation_id="getEvaluationEvents",
+    responses=_ANSWERS,
 )
 async def events(
     job_id: str,

@@ -17,6 +17,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["report"])
 def report(job_id: str, context: Ctx) -> dict[str, Any]:
     """The figures of a job that has ended; 404 until then. ``laconic report`` draws them."""
     record = context.store.get_job(job_id)
+    _ = record.training  # an evaluation has a result instead
     if record.state in ACTIVE:
         detail = f"job {job_id} is {record.state}; its report is there when it has ended"
         raise ApiProblem(404, "report_not_ready", detail)

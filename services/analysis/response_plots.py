@@ -62,8 +62,14 @@ def objective_counts_figure(counts: ObjectiveCounts) -> Figure:
     return figure
 
 
-def transition_figure(groups: TransitionGroups) -> Figure:
-    """Figure 4: tokens and reasoning steps of the four groups, base and after."""
+def transition_figure(groups: TransitionGroups, before: str = "base", by: str = "after ") -> Figure:
+    """Figure 4: tokens and reasoning steps of the four groups.
+
+    Args:
+        groups: of two evaluations.
+        before: what the first is called.
+        by: stands before the label of the second.
+    """
     figure = new_figure(9.2, 9.6)
     axes = figure.subplots(len(_PANELS), 1, sharex=True)
     for ax, (measure, title) in zip(axes, _PANELS, strict=True):
@@ -77,7 +83,7 @@ def transition_figure(groups: TransitionGroups) -> Figure:
     )
     patches = [Patch(color=BASE_COLOUR, alpha=0.75), Patch(color=_AFTER, alpha=0.75)]
     axes[0].legend(
-        patches, ["base", f"after {groups.label}"], fontsize=9, frameon=False, labelcolor=INK
+        patches, [before, f"{by}{groups.label}"], fontsize=9, frameon=False, labelcolor=INK
     )
     return figure
 

@@ -95,7 +95,7 @@ def _run(report: Mapping[str, Any], name: str) -> Run:
     compress: Mapping[str, Any] = next((o for o in objectives if o["type"] == "compress"), {})
     return Run(
         name=name,
-        benchmark=Path(report["spec"]["evaluation"]["path"]).stem.removeprefix("builtin:"),
+        benchmark=Path(report["spec"]["evaluation"]["path"]).stem.rpartition(":")[2],
         order=tuple(o["type"] for o in objectives),
         length_clip=compress.get("length_clip"),
         shaping=str(compress.get("shaping", "exponential")),

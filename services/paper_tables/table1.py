@@ -21,6 +21,9 @@ class Row:
     base_length: float | None
     """Of the model the method started from, on the same benchmark; None for one that is not
     compressed (a base or an instruct model), which has no L-Acc."""
+    accuracy_interval: tuple[float, float] | None = None
+    """Per cent; None where it is not known, as in the paper."""
+    length_interval: tuple[float, float] | None = None
 
     @property
     def l_acc(self) -> float | None:
@@ -55,4 +58,9 @@ def _entries(row: Row | None) -> str:
     if row is None:
         return "– | – | –"
     discounted = "–" if row.l_acc is None else f"{row.l_acc:.1f}"
-    return f"{row.accuracy:.1f} | {row.length:.0f} | {discounted}"
+    accuracy = f"{row.accuracy:.1f}" + _interval(row.accuracy_interval, 1)
+    return f"{accuracy} | {row.length:.0f}{_interval(row.length_interval, 0)} | {discounted}"
+
+
+def _interval(ends: tuple[float, float] | None, digits: int) -> str:
+    return "" if ends is None else f" ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})"

@@ -55,6 +55,8 @@ class ReportData:
     """Largest resident set recorded by the run; None when it recorded none."""
     spec: JobSpec
     examples: Sequence[Example] = ()
+    data: Mapping[str, Any] | None = None
+    """Source and content hash of the data sets, None from a driver that did not record them."""
 
     @property
     def base(self) -> EvaluationFigures | None:
@@ -77,6 +79,7 @@ class ReportData:
             "wall_seconds": dict(self.wall_seconds),
             "samples": self.samples,
             "peak_memory_bytes": self.peak_memory_bytes,
+            "data": self.data,
             "spec": self.spec.model_dump(mode="json"),
         }
 
@@ -89,9 +92,10 @@ def collect(store: JobStore, folder: JobFolder, job_id: str) -> ReportData:
         ReportError: an evaluation file cannot be read.
     """
     record = store.get_job(job_id)
+    spec = record.training
     steps = _all_steps(store, job_id)
     events = _all_events(store, job_id)
-    raw = read_evaluations(folder, [BASE, *(o.label for o in record.spec.schedule)])
+    raw = read_evaluations(folder, [BASE, *(o.label for o in spec.schedule)])
     base = raw.get(BASE)
     after = [e for label, e in raw.items() if label != BASE]
     return ReportData(
@@ -99,14 +103,15 @@ def collect(store: JobStore, folder: JobFolder, job_id: str) -> ReportData:
         machine=_machine(events),
         evaluations={label: compare(e, base) for label, e in raw.items()},
         steps=steps,
-        stages=_stage_spans(record.spec, steps, raw.keys()),
+        stages=_stage_spans(spec, steps, raw.keys()),
         wall_seconds=_wall_seconds(
             steps, [*raw.values(), *_midway(events)], events, _running_seconds(events, record)
         ),
         samples=steps[-1].get("samples") if steps else None,
         peak_memory_bytes=_peak_memory([*steps, *(e.data for e in events)]),
-        spec=record.spec,
+        spec=spec,
         examples=choose_examples(base, after[-1]) if base and after else (),
+        data=_data(events),
     )
 
 
@@ -160,6 +165,13 @@ def _machine(events: Sequence[EventRecord]) -> dict[str, Any]:
     if recorded:
         return {**recorded[-1], "recorded_by": "driver"}
     return {**describe_machine(), "recorded_by": "report"}
+
+
+def _data(events: Sequence[EventRecord]) -> dict[str, Any] | None:
+    """What the driver recorded of the data sets last, and of their overlap."""
+    recorded = [e.data for e in events if e.type == "data"]
+    overlap = [e.data for e in events if e.type == "data_overlap"]
+    return {**recorded[-1], "overlap": overlap[-1] if overlap else None} if recorded else None
 
 
 def _stage_spans(

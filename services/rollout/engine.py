@@ -10,6 +10,8 @@ import numpy as np
 
 from algorithms.trajectory import FinishReason, TrajectoryGroup, think_length
 from services import weights
+from services.evaluation.answer_text import opens_thinking
+from services.evaluation.thinkless_tokens import thinkless_tokens
 from services.numerics import make_reproducible
 from services.rollout.request import Decoding, RolloutRequest
 from services.spec.job import GeneratorSpec
@@ -83,6 +85,18 @@ class RolloutEngine:
             for r, ids, out in zip(requests, prompts, outputs, strict=True)
         ]
 
+    def opens_thinking(self) -> bool:
+        """Whether the chat template opens the model's thought when it asks for a response."""
+        return opens_thinking(self._tokenizer)
+
+    def thinkless_tokens(self, conversations: Sequence[tuple[str, str]]) -> list[int]:
+        """Return the tokens of each ``(prompt, response)`` as Thinkless counts them.
+
+        Raises:
+            TemplateError: the chat template does not show an assistant's message exactly once.
+        """
+        return thinkless_tokens(self._tokenizer, conversations)
+
     def load_weights(self, version: int, bundle: weights.Bundle, expected: str) -> str:
         """Take a published policy; return the checksum of the bytes received.
 
@@ -141,11 +155,12 @@ class RolloutEngine:
             if decoding.logprobs
             else np.zeros(0, dtype=np.float32)
         )
-        lengths = [len(i) for i in ids]
+        lengths, bounds = [len(i) for i in ids], request.tolerance
         return TrajectoryGroup(
             group_id=request.group_id,
             question_id=request.question_id,
             gold=request.gold,
+            tolerance=None if bounds is None else (bounds.absolute, bounds.relative),
             prompt_ids=np.asarray(prompt, dtype=np.int32),
             response_ids=np.concatenate(ids),
             behaviour_logprobs=logprobs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from algorithms.strict import Strict
+from services.verification.tolerance import Tolerance
 
 
 class Decoding(Strict):
@@ -26,3 +27,5 @@ class RolloutRequest(Strict):
     gold: tuple[str, ...]
     seed: int
     """Seed of the group's first response; the others follow from it."""
+    tolerance: Tolerance | None = None
+    """How far a number may lie from an accepted answer; the verifier's to use."""

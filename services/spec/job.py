@@ -32,13 +32,27 @@ class ModelSpec(Strict):
 
 
 class DataSpec(Strict):
-    """Questions with known answers, as JSONL."""
+    """Questions with known answers, as JSONL, a JSON list or parquet."""
 
     path: str = Field(min_length=1)
-    """JSONL file; ``builtin:tiny-train`` and ``builtin:tiny-heldout`` ship with Laconic."""
+    """File; ``builtin:tiny-train`` and ``builtin:tiny-heldout`` ship with Laconic,
+    ``benchmark:NAME`` is a set of docs/benchmarks.md (``benchmark:deepscaler``), which has columns
+    of its own."""
     question_field: str = "question"
+    """Column of the question. In every name of a column ``a.b`` is the field ``b`` of the object
+    in column ``a``."""
     answer_field: str = "answer"
     """A string, a number, or a list of accepted answers."""
+    id_field: str | None = Field(default=None, min_length=1)
+    """Column of the ids; unset takes ``id`` where a row has one, else file and line."""
+    tolerance_field: str | None = Field(default=None, min_length=1)
+    """Column of how far a number may lie from the accepted answer: a number, or
+    ``{"absolute": ..., "relative": ...}``; unset takes ``tolerance`` where a row has one."""
+    allow_other_content: bool = False
+    """Take a benchmark whose questions are not the pinned ones; the job then says so."""
+    bad_golds: Literal["refuse", "drop"] = "refuse"
+    """Training questions whose accepted answers do not verify against themselves, so that no
+    response can be right: refuse the job and list them, or leave them out and say how many."""
     prompt_suffix: str = "\nPlease reason step by step, and put your final answer within \\boxed{}."
     """Appended to every question before the chat template is applied."""
 
@@ -108,17 +122,21 @@ class LearnerSpec(Strict):
 class VerifierSpec(Strict):
     """The pool of killable verification processes."""
 
+    kind: str = Field(default="math", min_length=1)
+    """What judges the answers: ``math``, or the name of a verifier that is installed where the
+    control plane and the job run (entry point group ``laconic.verifiers``)."""
     workers: int = Field(default=1, ge=1, le=512)
-    """Processes; each takes about 150 MB once an answer needs algebra."""
+    """Answers worked on at the same time, and as many again that take long. The processes share
+    about 80 MB, and each takes 10 MB or more of its own once an answer needs algebra."""
     timeout_seconds: float = Field(default=3.0, gt=0)
     """Wall clock of one answer; the process is killed and replaced when it overruns."""
     memory_mib: int = Field(default=1024, ge=64)
     """Address space of a process beyond what its imports need."""
 
     def patience(self, answers: int) -> float:
-        """Longest wait for verdicts, in seconds: each answer may overrun, and its process has to be
-        replaced then."""
-        return 60 + answers * (self.timeout_seconds + 10)
+        """Longest wait for verdicts, in seconds: each answer may overrun, twice on a machine that
+        is too busy, and its process has to be replaced then."""
+        return 400 + answers * (2 * self.timeout_seconds + 10)
 
 
 class ReplaySpec(Strict):
@@ -135,17 +153,20 @@ class EvaluationSpec(Strict):
     """Held-out evaluation of the base model, after each stage, and within stages on request."""
 
     path: str = Field(min_length=1)
-    """JSONL with the same fields as the training data."""
+    """File with the same columns as the training data, or a name (``benchmark:math500``)."""
+    allow_other_content: bool = False
+    """Take a benchmark whose questions are not the pinned ones; the job then says so."""
     questions: int = Field(default=256, ge=1)
-    """Questions taken from the head of the file."""
+    """Questions taken from the head of the file; of a benchmark a fixed sample."""
     samples: int = Field(default=1, ge=1)
     """Responses per question."""
     temperature: float = Field(default=0.6, ge=0, le=2)
     top_p: float = Field(default=0.95, gt=0, le=1)
     max_tokens: int = Field(default=32768, gt=0)
     every_steps: int | None = Field(default=None, ge=1)
-    """Also evaluate whenever the job has run this many further steps, which is when a stage's
-    accuracy guard looks; unset evaluates at the end of each stage only."""
+    """Also evaluate whenever the job has run this many further steps: beside training, or before
+    the next step where a stage's accuracy guard has to look. Unset evaluates at the end of each
+    stage only."""
 
 
 class AnalysisSpec(Strict):

@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from services.spec.evaluation_job import EvaluationJobSpec
 from services.spec.job import JobSpec
+
+S = TypeVar("S", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Problem:
     """One objection."""
 
     pointer: str
-    """JSON pointer (RFC 6901) into the job specification, e.g. ``/model/path``."""
+    """JSON pointer (RFC 6901) into the specification, e.g. ``/model/path``."""
     detail: str
     """What is wrong, and the remedy."""
 
@@ -33,15 +36,24 @@ class SpecError(ValueError):
 
 
 def parse_spec(data: Any) -> JobSpec:
-    """Read a specification.
+    """Read the specification of a training job.
 
     Raises:
         SpecError: with one :class:`Problem` for each objection.
     """
+    return _parse(JobSpec, data)
+
+
+def parse_evaluation(data: Any) -> EvaluationJobSpec:
+    """Read the specification of an evaluation, as :func:`parse_spec` does."""
+    return _parse(EvaluationJobSpec, data)
+
+
+def _parse(model: type[S], data: Any) -> S:
     try:
-        return JobSpec.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
-        raise SpecError(problems_of(error, JobSpec, data)) from error
+        raise SpecError(problems_of(error, model, data)) from error
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], data: Any) -> list[Problem]:

@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from algorithms.objectives import Entangled
 from services.builtin import UnknownBuiltin, resolve_path
-from services.datasets import DataError, load_questions
+from services.datasets import DataError, Question, held_out, load_data
+from services.gold_check import check_with_pool
+from services.job_data import refuse_bad_golds
 from services.model_folder import ModelError, ModelFacts, inspect_model
-from services.prompt_lengths import long_prompts
-from services.spec.job import JobSpec
+from services.spec.job import DataSpec, GeneratorSpec, JobSpec, LearnerSpec, VerifierSpec
+from services.spec.kind import Spec
 from services.spec.problems import Problem, pointer
+from services.spec.prompt_problems import prompt_problems
+from services.verification import kinds
+
+_GOLD_SECONDS: Final = 10.0
+"""For accepted answers that need algebra, at submission: what is left is checked when the job
+starts."""
+_GOLD_WORKERS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -44,40 +54,40 @@ def find_problems(spec: JobSpec, cluster: ClusterSize | None) -> list[Problem]:
     context = min((c for c in (spec.generator.max_model_len, facts.context) if c), default=None)
     problems += _data_problems(spec, model, context)
     problems += _context_problems(spec, facts, context)
+    problems += verifier_problems(spec.verifier)
     if cluster is not None:
         problems += cluster_problems(spec, cluster)
     return problems
 
 
 def _data_problems(spec: JobSpec, model: Path | None, context: int | None) -> Iterator[Problem]:
-    sources: list[tuple[str, str, int | None]] = [("/data/path", spec.data.path, None)]
-    if spec.evaluation is not None:
-        sources.append(("/evaluation/path", spec.evaluation.path, spec.evaluation.questions))
-    for where, path, limit in sources:
+    sources: list[tuple[str, DataSpec, int | None]] = [("/data/path", spec.data, None)]
+    evaluation = held_out(spec)
+    if evaluation is not None and spec.evaluation is not None:
+        sources.append(("/evaluation/path", evaluation, spec.evaluation.questions))
+    for where, data, limit in sources:
         try:
-            questions = load_questions(spec.data.model_copy(update={"path": path}), limit)
+            questions = _questions(spec, data, limit)
         except DataError as error:
             yield Problem(where, str(error))
             continue
-        if model is None or context is None:
-            continue
-        try:
-            long = long_prompts(model, questions, spec.data.prompt_suffix, context)
-        except Exception as error:  # a damaged tokenizer fails in any way there is
-            yield Problem(
-                "/model/path",
-                f"the tokenizer cannot be used ({type(error).__name__}: {error}); save it again "
-                "with tokenizer.save_pretrained",
-            )
-            return
-        if long:
-            worst = max(long, key=lambda p: p.tokens)
-            yield Problem(
-                where,
-                f"{len(long)} of {len(questions)} prompts fill the context of {context} tokens "
-                f"(the longest is {worst.question_id!r} with {worst.tokens}); remove these "
-                "questions or raise generator.max_model_len",
-            )
+        if model is not None and context is not None:
+            yield from prompt_problems(where, model, questions, spec.data.prompt_suffix, context)
+
+
+def _questions(spec: JobSpec, data: DataSpec, limit: int | None) -> list[Question]:
+    """The questions of a data set; those trained on with a first look at their answers.
+
+    Raises:
+        DataError: the set cannot be used.
+    """
+    found = load_data(data, limit)
+    if data is spec.data and data.bad_golds == "refuse":
+        pool = spec.verifier.model_copy(
+            update={"workers": min(_GOLD_WORKERS, spec.verifier.workers)}
+        )
+        refuse_bad_golds(spec, found, check_with_pool(found.questions, pool, _GOLD_SECONDS))
+    return found.questions
 
 
 def _context_problems(spec: JobSpec, facts: ModelFacts, context: int | None) -> Iterator[Problem]:
@@ -109,20 +119,31 @@ def _context_problems(spec: JobSpec, facts: ModelFacts, context: int | None) -> 
         )
 
 
-def cluster_problems(spec: JobSpec, cluster: ClusterSize) -> Iterator[Problem]:
+def verifier_problems(spec: VerifierSpec) -> Iterator[Problem]:
+    """A verifier that is not installed here."""
+    try:
+        kinds.check(spec.kind)
+    except kinds.UnknownKind as error:
+        yield Problem("/verifier/kind", str(error))
+
+
+def cluster_problems(spec: Spec, cluster: ClusterSize) -> Iterator[Problem]:
     """More workers than the cluster has."""
-    generator, learner = spec.generator, spec.learner
+    parts: dict[str, GeneratorSpec | LearnerSpec] = {"generator": spec.generator}
+    if isinstance(spec, JobSpec):
+        parts["learner"] = spec.learner
     for kind, offered in (("cpus", cluster.cpus), ("gpus", cluster.gpus)):
-        by_generators = generator.workers * getattr(generator, kind)
-        by_learners = learner.workers * getattr(learner, kind)
-        if by_generators + by_learners <= offered:
+        asked = {name: part.workers * getattr(part, kind) for name, part in parts.items()}
+        total = sum(asked.values())
+        if total <= offered:
             continue
         # Named is the part that asks for more, so that one change can put it right.
-        part = "generator" if by_generators >= by_learners else "learner"
+        most = max(asked, key=lambda name: asked[name])
+        shares = ", ".join(
+            f"{name}s {part.workers} x {getattr(part, kind):g}" for name, part in parts.items()
+        )
         yield Problem(
-            f"/{part}/workers",
-            f"the job asks for {by_generators + by_learners:g} {kind.upper()[:-1]}s (generators "
-            f"{generator.workers} x {getattr(generator, kind):g}, learners {learner.workers} x "
-            f"{getattr(learner, kind):g}) and the cluster has {offered:g}; lower "
-            f"{part}.workers or {part}.{kind}, or add nodes",
+            f"/{most}/workers",
+            f"the job asks for {total:g} {kind.upper()[:-1]}s ({shares}) and the cluster has "
+            f"{offered:g}; lower {most}.workers or {most}.{kind}, or add nodes",
         )

@@ -11,7 +11,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from services.spec.evaluation_job import EvaluationJobSpec
 from services.spec.job import JobSpec
+from services.spec.kind import JobKind, Spec
 from services.stores.lifecycle import JobState
 
 CommandKind = Literal["stage", "cancel", "stop"]
@@ -26,8 +28,9 @@ class JobRecord:
     """A job as the store knows it. Times are Unix seconds."""
 
     id: str
+    kind: JobKind
     name: str
-    spec: JobSpec
+    spec: Spec
     preset: str | None
     state: JobState
     cause: str | None
@@ -46,6 +49,28 @@ class JobRecord:
     ray_submission_id: str | None
     cancel_requested_at: float | None = None
     """When the current attempt was first asked to cancel."""
+
+    @property
+    def training(self) -> JobSpec:
+        """The specification of a training job.
+
+        Raises:
+            WrongKind: it is an evaluation.
+        """
+        if not isinstance(self.spec, JobSpec):
+            raise WrongKind(self.id, self.kind)
+        return self.spec
+
+    @property
+    def evaluation(self) -> EvaluationJobSpec:
+        """The specification of an evaluation.
+
+        Raises:
+            WrongKind: it is a training job.
+        """
+        if not isinstance(self.spec, EvaluationJobSpec):
+            raise WrongKind(self.id, self.kind)
+        return self.spec
 
 
 @dataclass(frozen=True)
@@ -79,6 +104,17 @@ class JobNotFound(StoreError):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"no job has the id {job_id!r}; GET /v1/jobs lists them")
+        self.job_id = job_id
+
+
+class WrongKind(JobNotFound):
+    """There is a job with this id, but it is of another kind than was asked for."""
+
+    def __init__(self, job_id: str, kind: JobKind) -> None:
+        place = {"training": "jobs", "evaluation": "evaluations"}[kind]
+        StoreError.__init__(
+            self, f"{job_id} is of the kind {kind}; it stands at /v1/{place}/{job_id}"
+        )
         self.job_id = job_id
 
 
@@ -116,8 +152,9 @@ class JobStore(Protocol):
     raises :class:`StaleAttempt` when it is not the current one, and then writes nothing.
     """
 
-    def create_job(self, spec: JobSpec, preset: str | None) -> JobRecord:
-        """Add a job: state ``queued``, attempt 1, first event ``created``."""
+    def create_job(self, spec: Spec, preset: str | None) -> JobRecord:
+        """Add a job of the specification's kind: state ``queued``, attempt 1, first event
+        ``created``."""
         ...
 
     def get_job(self, job_id: str) -> JobRecord: ...
@@ -127,15 +164,17 @@ class JobStore(Protocol):
         limit: int = 50,
         after: str | None = None,
         states: Collection[JobState] | None = None,
+        kind: JobKind | None = None,
     ) -> tuple[list[JobRecord], str | None]:
-        """Jobs, newest first, and the cursor of the next page (None: no more).
+        """Jobs, of one kind or of all, newest first, and the cursor of the next page (None: no
+        more).
 
         ``after`` is such a cursor (a job id); jobs created meanwhile do not shift the pages.
         """
         ...
 
-    def count_jobs(self) -> dict[JobState, int]:
-        """How many jobs are in each state; states without any may be absent."""
+    def count_jobs(self, kind: JobKind) -> dict[JobState, int]:
+        """How many jobs of a kind are in each state; states without any may be absent."""
         ...
 
     def begin_attempt(self, job_id: str) -> JobRecord:

@@ -17,9 +17,9 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from services.spec.job import JobSpec
+from services.spec.kind import JobKind, Spec, kind_of, read_spec
 from services.stores.lifecycle import ACTIVE, RESUMABLE, STATES, JobState, allowed, is_legal
 from services.stores.protocol import (
     Command,
@@ -36,8 +36,11 @@ from services.stores.sqlite_schema import connect, prepare
 _ALPHABET = string.ascii_lowercase + string.digits
 
 
-def _new_id() -> str:
-    return "job-" + "".join(secrets.choice(_ALPHABET) for _ in range(10))
+_PREFIXES: Final[dict[JobKind, str]] = {"training": "job-", "evaluation": "eval-"}
+
+
+def _new_id(kind: JobKind) -> str:
+    return _PREFIXES[kind] + "".join(secrets.choice(_ALPHABET) for _ in range(10))
 
 
 def _finite(value: Any) -> Any:
@@ -71,16 +74,19 @@ class SqliteJobStore:
 
     # -- jobs ---------------------------------------------------------------------------------
 
-    def create_job(self, spec: JobSpec, preset: str | None) -> JobRecord:
-        now, job_id = time.time(), _new_id()
+    def create_job(self, spec: Spec, preset: str | None) -> JobRecord:
+        now, kind = time.time(), kind_of(spec)
+        job_id = _new_id(kind)
         with self._write() as db:
             db.execute(
-                "INSERT INTO jobs (id, name, spec, preset, state, attempt, created_at, updated_at)"
-                " VALUES (?, ?, ?, ?, 'queued', 1, ?, ?)",
-                (job_id, spec.name, spec.model_dump_json(), preset, now, now),
+                "INSERT INTO jobs"
+                " (id, kind, name, spec, preset, state, attempt, created_at, updated_at)"
+                " VALUES (?, ?, ?, ?, ?, 'queued', 1, ?, ?)",
+                (job_id, kind, spec.name, spec.model_dump_json(), preset, now, now),
             )
             origin = f" from preset {preset}" if preset else ""
-            _add_event(db, job_id, "created", f"job {spec.name!r} created{origin}", attempt=1)
+            what = "job" if kind == "training" else kind
+            _add_event(db, job_id, "created", f"{what} {spec.name!r} created{origin}", attempt=1)
             return _record(_row(db, job_id))
 
     def get_job(self, job_id: str) -> JobRecord:
@@ -91,20 +97,24 @@ class SqliteJobStore:
         limit: int = 50,
         after: str | None = None,
         states: Collection[JobState] | None = None,
+        kind: JobKind | None = None,
     ) -> tuple[list[JobRecord], str | None]:
         db = self._connection()
         before = _row(db, after)["seq"] if after is not None else 2**62
         wanted = tuple(STATES if states is None else states)
         marks = ",".join("?" * len(wanted))
         rows = db.execute(
-            f"SELECT * FROM jobs WHERE seq < ? AND state IN ({marks}) ORDER BY seq DESC LIMIT ?",
-            (before, *wanted, limit + 1),
+            f"SELECT * FROM jobs WHERE seq < ? AND state IN ({marks}) AND kind = IFNULL(?, kind)"
+            " ORDER BY seq DESC LIMIT ?",
+            (before, *wanted, kind, limit + 1),
         ).fetchall()
         page = [_record(r) for r in rows[:limit]]
         return page, (page[-1].id if page and len(rows) > limit else None)
 
-    def count_jobs(self) -> dict[JobState, int]:
-        rows = self._connection().execute("SELECT state, COUNT(*) FROM jobs GROUP BY state")
+    def count_jobs(self, kind: JobKind) -> dict[JobState, int]:
+        rows = self._connection().execute(
+            "SELECT state, COUNT(*) FROM jobs WHERE kind = ? GROUP BY state", (kind,)
+        )
         return {row[0]: row[1] for row in rows}
 
     def begin_attempt(self, job_id: str) -> JobRecord:
@@ -325,7 +335,7 @@ def _record(row: sqlite3.Row) -> JobRecord:
     values = {k: row[k] for k in row.keys() if k not in ("seq", "spec", "progress")}  # noqa: SIM118
     return JobRecord(
         **values,
-        spec=JobSpec.model_validate_json(row["spec"]),
+        spec=read_spec(row["kind"], row["spec"]),
         progress=None if row["progress"] is None else json.loads(row["progress"]),
     )
 

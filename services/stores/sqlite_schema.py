@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Layout of the tables, kept in ``PRAGMA user_version``."""
 
 BUSY_SECONDS: Final = 30.0
@@ -17,6 +17,7 @@ _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS jobs (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL DEFAULT 'training',
     name TEXT NOT NULL,
     spec TEXT NOT NULL,
     preset TEXT,
@@ -61,6 +62,9 @@ CREATE TABLE IF NOT EXISTS commands (
 CREATE INDEX IF NOT EXISTS commands_waiting ON commands (job_id, id) WHERE taken_by IS NULL;
 """
 
+_SINCE: Final = {2: "ALTER TABLE jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'training'"}
+"""What brings a database of the layout before to each later one."""
+
 
 class UnknownLayout(RuntimeError):
     """The database was written by a newer version of Laconic."""
@@ -96,6 +100,9 @@ def prepare(path: Path) -> None:
                 f"{path} has layout {found}, this Laconic knows up to {VERSION}; "
                 "upgrade Laconic or choose another home folder"
             )
+        if found:
+            for layout in range(found + 1, VERSION + 1):
+                connection.execute(_SINCE[layout])
         for statement in _TABLES.split(";"):
             if statement.strip():
                 connection.execute(statement)

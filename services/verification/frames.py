@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 _HEADER = struct.Struct("!I")
 MAX_FRAME = 1 << 20
+"""Longest message of a worker, in bytes; those of the pool are bounded where they are made."""
 
 
 def encode(message: dict[str, Any]) -> bytes:
@@ -32,7 +33,9 @@ def take(buffer: bytearray) -> dict[str, Any] | None:
         return None
     body = bytes(buffer[_HEADER.size : end])
     del buffer[:end]
-    message: dict[str, Any] = json.loads(body)
+    message = json.loads(body)
+    if not isinstance(message, dict):
+        raise ValueError("frame without an object")
     return message
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from services.verification.spelling import hidden_character
+
 _MAX_DEPTH = 24
 _MAX_DIGITS = 400
 _MAX_EXPONENT = 5000
@@ -14,7 +16,7 @@ _MAX_TERMS = 10_000
 _INTEGER = re.compile(r"[0-9]+")
 _EXPONENT = re.compile(r"(?:\^|\*\*)\s*(?:\{|\\left\(|\()?\s*[+-]?\s*([0-9]+)")
 _COMMAND = re.compile(r"\\(?:left|right|cdot|times|big|Big)(?![A-Za-z])")
-_FACTORIAL = re.compile(r"([0-9]+)\s*!")
+_FACTORIAL = re.compile(r"(?<![0-9])([0-9]+)\s*!")
 _GROUP_FACTORIAL = re.compile(r"[)}\]!]\s*!")
 _ITERATED = re.compile(r"\\(?:sum|prod|int|binom|dbinom|tbinom)(?![A-Za-z])")
 _CODE = re.compile(r"__|;\s*import|\bimport\b|\bexec\b|\beval\b|\blambda\s*:")
@@ -26,10 +28,10 @@ def unsupported(text: str) -> str | None:
     Conservative on purpose: what slips through is stopped by the worker's wall clock and memory
     limit.
     """
-    plain = _COMMAND.sub("", text)
+    plain = _COMMAND.sub(" ", text)
     checks = {
         "code": _CODE.search(text),
-        "control_character": any(ord(c) < 32 and c not in "\n\t\r" for c in text),
+        "control_character": hidden_character(text),
         "depth": _depth(text) > _MAX_DEPTH,
         "digits": any(len(n) > _MAX_DIGITS for n in _INTEGER.findall(text)),
         "exponent": any(_over(n, _MAX_EXPONENT) for n in _EXPONENT.findall(plain))

@@ -4,72 +4,81 @@ from __future__ import annotations
 
 import re
 
-from services.verification.exact import compare, quantity
+from services.verification.congruences import same_congruence
+from services.verification.labels import sides
+from services.verification.number import quantity
+from services.verification.policy import Rules
+from services.verification.spelling import canonical
+from services.verification.tolerance import Tolerance
+from services.verification.words import same_numeral
 
-_ASSIGNED = re.compile(
-    r"\s*(?:\\[A-Za-z]+|[A-Za-z])(?:_(?:\{[^{}]*\}|\w))?(?:\([A-Za-z, ]{0,20}\))?\s*"
-)
-_OR = r"\\text\s*\{\s*(?:or|and)\s*\}|\\(?:lor|land|vee|wedge)(?![A-Za-z])|\bor\b|\band\b"
-_PARTS = re.compile(rf"[;,]|{_OR}")
-_ARITHMETIC = re.compile(
-    r"[+*!^]|(?<=[0-9A-Za-z)}\]])\s*[-/]|\\(?:times|cdot|div|binom|pm|mp)(?![A-Za-z])"
-)
-_APPROX = re.compile(r"\\approx(?![A-Za-z])|≈")
+_NUMBERS_ONLY = re.compile(r"(?:[0-9.+\-*/(){}\[\], ]|\\cdot|\\div|\\frac)+")
+_UNEVALUATED = re.compile(r"\\(?:i{1,3}nt|oint|sum|prod|lim)(?![A-Za-z])|\\frac\s*\{\s*d\s*\}")
+_LEFT_IN_GOLD = re.compile(_UNEVALUATED.pattern + r"|\\frac\s*\{\s*d")
+_DECIMALS = re.compile(r"[+-]?[0-9,]*\.([0-9]+)")
+_LONG, _SHORT = 6, 5.1e-7
+"""Places of a decimal that is taken as rounded, and more than half a unit of the last of them."""
 
 
-def refusal(gold: str, answer: str) -> str | None:
-    """Return why an answer is wrong whatever its algebraic value, or None.."""
-    answer = _first_value(answer)
+def unevaluated(gold: str, answer: str) -> bool:
+    """Whether an answer leaves a sum, an integral or a limit that the accepted one does without."""
+    if not _UNEVALUATED.search(answer) or _LEFT_IN_GOLD.search(gold):
+        return False
+    asked, *rest = sides(answer)
+    return bool(_UNEVALUATED.search("=".join(rest) if _says_what(gold, asked, rest) else answer))
+
+
+def _says_what(gold: str, asked: str, rest: list[str]) -> bool:
+    r"""Whether an answer only names first what is asked for: ``\sum_{k=1}^4 k = 10``."""
+    return bool(rest) and len(sides(gold)) == 1 and bool(_UNEVALUATED.search(asked))
+
+
+def refusal(gold: str, answer: str, rules: Rules) -> str | None:
+    """Return why a single value does not answer a number, whatever it is worth; or None.
+
+    ``not_a_literal``: the integer wanted is to be written out. ``unfinished``: arithmetic is left
+    to the reader.
+    """
     wanted = quantity(gold)
-    members = _members(answer)
-    if len(members) > 1 and not all(compare(members[0], m) == "equal" for m in members[1:]):
-        return "chain_differs"
-    if wanted is not None:
-        if len([p for p in _PARTS.split(answer) if p.strip()]) > 1 and quantity(answer) is None:
-            return "several_values"
-        literal = members[-1] if members else answer
-        if wanted.value.denominator == 1 and not quantity(literal) and _ARITHMETIC.search(literal):
-            return "not_a_literal"
-    if "=" in gold and "=" not in answer and not _assignment(gold):
-        return "not_an_equation"
-    return None
+    if wanted is None:
+        return None
+    given = quantity(answer)
+    if given is None and _renamed(gold, answer):
+        return None
+    # Half is what 50 % is, and no division left to do.
+    whole = wanted.value.denominator == 1 and wanted.unit != "%"
+    if rules.int_gold_literal and whole:
+        return None if given is not None and given.literal else "not_a_literal"
+    if not rules.finished_arithmetic:
+        return None
+    if given is not None:
+        return "unfinished" if whole and not given.literal else None
+    return "unfinished" if _NUMBERS_ONLY.fullmatch(canonical(answer)) else None
 
 
-def stripped(gold: str, answer: str) -> tuple[str, str]:
-    """Return both without a name in front (``x =``) that only one of them has."""
-    gold, answer = gold.strip().strip("$").strip(), _first_value(answer)
-    if "=" in gold and "=" not in answer:
-        gold = _values(gold) or gold
-    elif "=" in answer and "=" not in gold:
-        answer = _values(answer) or answer
-    return gold, answer
+def _renamed(gold: str, answer: str) -> bool:
+    """Whether an answer has the very digits of the number, with a base or a modulus beside them."""
+    return bool(same_numeral(gold, answer) or same_congruence(gold, answer))
 
 
-def _values(text: str) -> str | None:
-    """Return the values of ``x = 1 or x = 2`` as a list, if one name is given them all."""
-    parts = [p for p in _PARTS.split(text) if p.strip()]
-    names = {p.split("=")[0].strip() for p in parts}
-    values = [_assignment(p) for p in parts]
-    if len(names) > 1 or not all(values):
-        return _assignment(text)
-    return ", ".join(v for v in values if v)
+def is_decimal(text: str) -> bool:
+    """Whether a text is a number with digits after the point: it may be a rounded one."""
+    return _DECIMALS.fullmatch(canonical(text)) is not None
 
 
-def _first_value(answer: str) -> str:
-    """Drop a rounded value given after the exact one."""
-    head, *tail = _APPROX.split(answer, maxsplit=1)
-    return tail[0] if tail and _ASSIGNED.fullmatch(head) else head.strip()
+def rounding(gold: str, answer: str) -> Tolerance | None:
+    """Return half a unit of the last place of a long decimal, for an answer that is none itself.
+
+    An accepted answer with six decimals and more is one rounded for print; e is right for
+    2.718282. With fewer decimals it is taken as exact.
+    """
+    if len(gold) <= _LONG or "." not in gold or "." in answer:
+        return None
+    half = last_place(gold)
+    return half if half is not None and half.absolute < _SHORT else None
 
 
-def _assignment(text: str) -> str | None:
-    """Return what a single name is set equal to, if the text is an assignment."""
-    name, *values = text.strip("$ \n").split("=")
-    return values[-1].strip() if values and _ASSIGNED.fullmatch(name) else None
-
-
-def _members(answer: str) -> list[str]:
-    """Return the members of an equality chain, without a name in front; [] if it is none."""
-    if "=" not in answer or _PARTS.search(answer) or re.search(r"[<>]|\\(?:le|ge|ne)", answer):
-        return []
-    first, *rest = answer.split("=")
-    return rest if _ASSIGNED.fullmatch(first) else [first, *rest] if len(rest) > 1 else []
+def last_place(text: str) -> Tolerance | None:
+    """Return half a unit of the last place of a decimal, None for anything else."""
+    found = _DECIMALS.fullmatch(canonical(text))
+    return None if found is None else Tolerance(absolute=float(f"5e-{len(found[1]) + 1}"))

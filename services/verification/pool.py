@@ -2,139 +2,202 @@
 
 from __future__ import annotations
 
-import select
 import time
-from collections import Counter, OrderedDict, deque
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any
 
 from algorithms.trajectory import Judgement
-from services.verification.exact import compare
-from services.verification.extract import MAX_ANSWER, extract
-from services.verification.process import WorkerProcess
+from services.verification import kinds
+from services.verification.case import Case
+from services.verification.dispatcher import Dispatcher, Timing
+from services.verification.extract import extract
+from services.verification.settle import Settled, settle
+from services.verification.verdict_memory import Outcome, key_of, shape_of
 
-_START_SECONDS = 60.0
-"""Longest start of a worker: it imports sympy, on a busy machine."""
-_MAX_ATTEMPTS = 2
-_MAX_GOLDS = 8
-_CACHE_SIZE = 10_000
-_CACHED = ("correct", "incorrect", "unparsable")
-"""Verdicts about the answer; a timeout or an error is about this attempt and is not kept."""
+WINDOW = 16_384
+"""Most cases of one stream that are taken in before the first of them has its verdict. So many, for
+answers that overrun keep none of those behind them waiting as long as they are in it together."""
+_PENDING = 16_384
+"""Most tasks of one job without a verdict; their answers are in memory, 2 kB at most each."""
+_AHEAD = 512
+"""Most tasks of one job that wait for a worker and do not look slow. Those taken in beyond half of
+that would keep the caller's thread busy, and with it (they share an interpreter) the dispatcher."""
+_MAX_OUTPUT = 1 << 20
+"""Longest response given to an installed verifier, in characters."""
+_STALL_SECONDS = 400.0
+"""Longest time without any verdict at all, beyond two limits: workers may have to start anew."""
 
-Key = tuple[tuple[str, ...], str]
+GAUGES = (
+    "exact",
+    "cached",
+    "quarantined",
+    "joined",
+    "tasks",
+    "timeouts",
+    "starved",
+    "given_up",
+    "demoted",
+    "crashes",
+    "retries",
+    "spawned",
+    "workers",
+    "busy_fast",
+    "busy_slow",
+    "waiting",
+)
+"""What :meth:`VerificationPool.gauges` counts besides verdicts (docs/verification-pool.md)."""
 
-
-@dataclass
-class _Task:
-    """An answer that the exact layers left open."""
-
-    index: int
-    golds: tuple[str, ...]
-    answer: str
-    well_formed: bool
-    attempts: int = 0
-
-    @property
-    def key(self) -> Key:
-        return self.golds, self.answer
-
-
-def _exactly(gold: tuple[str, ...], answer: str) -> tuple[Any, str, tuple[str, ...]]:
-    """Return verdict and reason, or no verdict and the accepted answers that are undecided."""
-    golds = tuple(g for g in gold if g.strip())
-    outcomes = [compare(g, answer) for g in golds]
-    left = tuple(g for g, o in zip(golds, outcomes, strict=True) if o == "undecided")
-    if not golds:
-        return "error", "no_gold", ()
-    if "equal" in outcomes:
-        return "correct", "equal", ()
-    if not left:
-        return "incorrect", "different", ()
-    if len(left) > _MAX_GOLDS or any(len(g) > MAX_ANSWER for g in left):
-        return "error", "gold_too_large", ()
-    return None, "", left
+CaseLike = Case | tuple[Any, ...]
+"""A :class:`Case`, or a plain tuple of its first two, three or four fields."""
 
 
 class PoolClosed(RuntimeError):
-    """The pool was used after :meth:`VerificationPool.close`."""
+    """The pool was used after :meth:`VerificationPool.close`, or has failed; its log says why."""
+
+
+class PoolStalled(RuntimeError):
+    """No worker brought a verdict for longer than is possible; the message says how long."""
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What a worker has to be asked: the accepted answers left, and the answer in question."""
+
+    case: Case
+    well_formed: bool
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """As it travels."""
+        bounds = self.case.tolerance
+        return {
+            "golds": self.case.golds,
+            "answer": self.case.output,
+            "policy": self.case.policy,
+            "tolerance": None if bounds is None else [bounds.absolute, bounds.relative],
+        }
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """A judgement that a worker has to make."""
+
+    future: Future[Outcome]
+    well_formed: bool
+
+
+def _done(found: Judgement | _Pending) -> bool:
+    return isinstance(found, Judgement) or found.future.done()
 
 
 class VerificationPool:
-    """Judges responses. One caller at a time; call from any thread, e.g. of a Ray actor."""
+    """Judges responses. Thread-safe; calls that name different jobs take turns."""
 
     def __init__(
-        self, workers: int, timeout_seconds: float, memory_mib: int, *, warm: bool = False
+        self,
+        workers: int,
+        timeout_seconds: float,
+        memory_mib: int,
+        *,
+        kind: str = kinds.MATH,
+        warm: bool = False,
     ) -> None:
-        """Start nothing yet, or with ``warm`` all workers.
+        """Start nothing yet, or with ``warm`` the first workers.
 
         Args:
+            workers: tasks at work at the same time in the fast lane, and as many in the slow one.
             timeout_seconds: wall clock of one answer.
             memory_mib: address space of a worker beyond what its imports need.
+            kind: name of the verifier, see :mod:`services.verification.kinds`.
+
+        Raises:
+            UnknownKind: no verifier has the name.
         """
-        self._wanted = workers
-        self._timeout = timeout_seconds
-        self._memory_mib = memory_mib
-        self._workers: list[WorkerProcess] = []
-        self._peak = 0
-        """Most workers that were ever needed."""
-        self._counters: Counter[str] = Counter()
-        self._cache: OrderedDict[Key, tuple[Any, str]] = OrderedDict()
-        self._spawner = ThreadPoolExecutor(1, thread_name_prefix="verification-spawner")
-        self._closed = False
+        kinds.check(kind)
+        self._kind, self._timeout = kind, timeout_seconds
+        self._dispatcher = Dispatcher(workers, timeout_seconds, memory_mib, kind)
+        self._changed = self._dispatcher.changed
         if warm:
-            self._fill(self._wanted)
+            with self._changed:
+                self._dispatcher.start()
 
-    def judge(self, items: Sequence[tuple[tuple[str, ...], str]]) -> list[Judgement]:
-        """Judge ``(accepted answers, response text)`` pairs; the order is kept.
+    def judge(
+        self, cases: Sequence[CaseLike], *, job: str = "", within: float | None = None
+    ) -> list[Judgement]:
+        """Judge all cases; the order is kept, and each gets exactly one judgement.
 
-        Ends after at most (timeout + start of a replacement) x attempts for each answer given to a
-        worker, shared among the workers; an answer that overruns gets the verdict ``timeout``.
-        A worker that died is replaced and its answer tried once more; then it is an ``error``.
+        An answer that overruns gets the verdict ``timeout``, one that overran a short while ago
+        too (``quarantined``). A worker that died is replaced and its answer tried once more; then
+        it is an ``error``.
+
+        Args:
+            job: calls of different jobs take turns.
+            within: seconds after which what is not judged gets the verdict ``timeout`` with the
+                reason ``deadline``; None waits for all.
 
         Raises:
             PoolClosed: the pool was closed.
+            PoolStalled: no worker brought any verdict for too long.
         """
-        if self._closed:
-            raise PoolClosed("the verification pool is closed")
-        judgements: list[Judgement | None] = [None] * len(items)
-        tasks: deque[_Task] = deque()
-        for index, (gold, text) in enumerate(items):
-            settled = self._settle(index, gold, text)
-            if isinstance(settled, Judgement):
-                judgements[index] = settled
-            else:
-                tasks.append(settled)
-        if tasks:
-            self._run(tasks, judgements)
-            self._fill(self._peak)  # replacements warm up while the caller does something else
-        done = [j for j in judgements if j is not None]
-        assert len(done) == len(items)
-        self._counters.update(f"verdict_{j.verdict}" for j in done)
-        return done
+        return list(self.stream(cases, job=job, within=within, window=len(cases)))
+
+    def stream(
+        self,
+        cases: Iterable[CaseLike | Judgement],
+        *,
+        job: str = "",
+        within: float | None = None,
+        window: int = WINDOW,
+    ) -> Iterator[Judgement]:
+        """Judge cases as they come, of any number; see :meth:`judge`.
+
+        At most ``window`` cases are taken in beyond the one whose judgement is yielded next. A
+        judgement among the cases is passed on in its place.
+        """
+        ends = None if within is None else time.monotonic() + within
+        begun: deque[Judgement | _Pending] = deque()
+        try:
+            for case in cases:
+                begun.append(
+                    case if isinstance(case, Judgement) else self._begin(Case(*case), job, ends)
+                )
+                while begun and (len(begun) > window or _done(begun[0])):
+                    yield self._finish(begun.popleft(), ends)
+            while begun:
+                yield self._finish(begun.popleft(), ends)
+        finally:
+            if left := [p.future for p in begun if isinstance(p, _Pending)]:
+                with self._changed:
+                    self._dispatcher.abandon(left)
 
     def gauges(self) -> dict[str, int]:
-        """Return counts since the start, and the worker processes that are up now."""
-        names = ("exact", "cached", "symbolic", "timeouts", "crashes", "retries", "spawned")
-        verdicts = {k: n for k, n in sorted(self._counters.items()) if k.startswith("verdict_")}
-        return {n: self._counters[n] for n in names} | verdicts | {"workers": len(self._workers)}
+        """Return counts since the start, and what there is now (docs/verification-pool.md)."""
+        with self._changed:
+            found = self._dispatcher.gauges()
+        verdicts = {k: n for k, n in sorted(found.items()) if k.startswith("verdict_")}
+        return {name: found.get(name, 0) for name in GAUGES} | verdicts
+
+    def timings(self) -> list[Timing]:
+        """Return how long the newest verdicts of workers took."""
+        with self._changed:
+            return list(self._dispatcher.timings)
 
     def pids(self) -> list[int]:
-        """Return the process ids of the workers."""
-        return [w.pid for w in list(self._workers)]
+        """Return the process ids of the workers that are up."""
+        with self._changed:
+            return self._dispatcher.pids()
 
     def busy(self) -> list[int]:
         """Return the process ids of the workers that are at work on an answer."""
-        return [w.pid for w in list(self._workers) if w.task is not None]
+        with self._changed:
+            return self._dispatcher.pids(busy=True)
 
     def close(self) -> None:
-        """Kill the workers. Repeating it changes nothing."""
-        self._closed = True
-        for worker in self._workers:
-            worker.kill()
-        self._workers.clear()
-        self._spawner.shutdown(wait=False)
+        """End every process. Repeating it changes nothing."""
+        self._dispatcher.close()
 
     def __enter__(self) -> VerificationPool:
         return self
@@ -142,122 +205,106 @@ class VerificationPool:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    # -- in this process ----------------------------------------------------------------------
+    # -- one case -----------------------------------------------------------------------------
 
-    def _settle(self, index: int, gold: tuple[str, ...], text: str) -> Judgement | _Task:
-        """Decide a response without a worker, or say what a worker has to decide."""
+    def _begin(self, case: Case, job: str, ends: float | None) -> Judgement | _Pending:
+        """Decide a case here, or hand it in."""
         started = time.perf_counter()
-        found = extract(text)
-        verdict: Any
-        left: tuple[str, ...]
-        if found.answer is None:
-            verdict, reason, left = "unparsable", str(found.reason), ()
-        else:
-            verdict, reason, left = _exactly(gold, found.answer)
-        if verdict is not None:
-            self._counters["exact"] += 1
-            return Judgement(verdict, reason, found.well_formed, time.perf_counter() - started)
-        task = _Task(index, left, str(found.answer), found.well_formed)
-        if (known := self._cache.get(task.key)) is not None:
-            self._cache.move_to_end(task.key)
-            self._counters["cached"] += 1
-            return Judgement(known[0], known[1], found.well_formed, 0.0)
-        return task
+        try:
+            found = self._open(case)
+        except Exception as error:  # whatever a response may trip must not end the others
+            reason = f"exception:{type(error).__name__}"
+            return self._counted(Judgement("error", reason, False), "exact")
+        if isinstance(found, Settled):
+            seconds = time.perf_counter() - started
+            judgement = Judgement(found.verdict, found.reason, found.well_formed, seconds)
+            return self._counted(judgement, "exact")
+        return self._hand_in(found, job, ends)
 
-    # -- in worker processes ------------------------------------------------------------------
+    def _open(self, case: Case) -> Settled | _Question:
+        """Return the verdict, or what a worker has to be asked."""
+        if self._kind != kinds.MATH:
+            well_formed = extract(case.output).well_formed
+            if len(case.output) > _MAX_OUTPUT:
+                return Settled("unparsable", "too_long", well_formed)
+            return _Question(case, well_formed)
+        found = settle(case.golds, case.output, case.policy, case.tolerance)
+        if isinstance(found, Settled):
+            return found
+        left = Case(found.golds, found.answer, case.policy, case.tolerance)
+        return _Question(left, found.well_formed)
 
-    def _run(self, tasks: deque[_Task], judgements: list[Judgement | None]) -> None:
-        """Have the workers decide every task, replacing those that die or overrun."""
-        left = len(tasks)
-        failed_starts = 0
-        while left:
-            busy = sum(w.task is not None for w in self._workers)
-            self._fill(min(self._wanted, busy + len(tasks)))
-            self._assign(tasks)
-            for worker in self._wait():
-                before = worker.ready
-                outcome, gone = self._progress(worker)
-                if gone:
-                    self._drop(worker)
-                    failed_starts = failed_starts if before else failed_starts + 1
-                if outcome is None:
-                    continue
-                task, verdict, reason, seconds = outcome
-                if verdict is None:
-                    task.attempts += 1
-                    if task.attempts < _MAX_ATTEMPTS:
-                        self._counters["retries"] += 1
-                        tasks.appendleft(task)
-                        continue
-                    verdict = "error"
-                judgements[task.index] = self._conclude(task, verdict, reason, seconds)
-                left -= 1
-            if failed_starts >= _MAX_ATTEMPTS * self._wanted and len(tasks) == left:
-                for task in tasks:
-                    judgements[task.index] = self._conclude(task, "error", "no_worker", 0.0)
-                return
+    def _hand_in(self, question: _Question, job: str, ends: float | None) -> Judgement | _Pending:
+        key, well_formed = key_of(question.case), question.well_formed
+        with self._changed:
+            memory = self._dispatcher.memory
+            if (known := memory.recall(key)) is not None:
+                return self._counted(Judgement(known.verdict, known.reason, well_formed), "cached")
+            if memory.quarantined(key, time.monotonic()):
+                return self._counted(
+                    Judgement("timeout", "quarantined", well_formed), "quarantined"
+                )
+            if not self._wait_for_room(job, ends):
+                return self._counted(Judgement("timeout", "deadline", well_formed), "given_up")
+            shape = shape_of(question.case.output)
+            future = self._dispatcher.submit(key, question.request, shape, job)
+        return _Pending(future, well_formed)
 
-    def _conclude(self, task: _Task, verdict: Any, reason: str, seconds: float) -> Judgement:
-        self._counters["symbolic"] += 1
-        if verdict in _CACHED:
-            self._cache[task.key] = (verdict, reason)
-            if len(self._cache) > _CACHE_SIZE:
-                self._cache.popitem(last=False)
-        return Judgement(verdict, reason, task.well_formed, seconds)
+    def _wait_for_room(self, job: str, ends: float | None) -> bool:
+        """Wait until the job has not too many tasks without a verdict; False if time is up."""
+        began, ahead = time.monotonic(), _AHEAD
+        while not self._dispatcher.closed and (
+            self._dispatcher.pending(job) >= _PENDING or self._dispatcher.lined_up(job) >= ahead
+        ):
+            ahead = _AHEAD // 2
+            seconds = self._patience(began, ends)
+            if seconds <= 0:
+                return False
+            self._changed.wait(seconds)
+        if self._dispatcher.closed:
+            raise PoolClosed("the verification pool is closed")
+        return True
 
-    def _fill(self, wanted: int) -> None:
-        self._peak = max(self._peak, wanted)
-        while len(self._workers) < wanted:
-            self._workers.append(WorkerProcess(self._memory_mib, _START_SECONDS, self._spawner))
-            self._counters["spawned"] += 1
+    def _finish(self, found: Judgement | _Pending, ends: float | None) -> Judgement:
+        """Wait for a judgement."""
+        if isinstance(found, Judgement):
+            return found
+        began, seconds = time.monotonic(), 0.0
+        while found.future.done() or (seconds := self._patience(began, ends)) > 0:
+            try:
+                outcome = found.future.result(timeout=seconds)
+            except TimeoutError:
+                continue
+            except CancelledError:
+                raise PoolClosed("the verification pool is closed") from None
+            judgement = Judgement(
+                outcome.verdict, outcome.reason, found.well_formed, outcome.seconds
+            )
+            return self._counted(judgement)
+        with self._changed:
+            self._dispatcher.abandon([found.future])
+        return self._counted(Judgement("timeout", "deadline", found.well_formed), "given_up")
 
-    def _assign(self, tasks: deque[_Task]) -> None:
-        """Give tasks to idle workers; an idle worker found dead is replaced at the next turn."""
-        for worker in [w for w in self._workers if w.ready and w.task is None]:
-            if not tasks:
-                return
-            task = tasks[0]
-            request = {"id": task.index, "golds": task.golds, "answer": task.answer}
-            if worker.ask(task, request, self._timeout):
-                tasks.popleft()
-            else:
-                self._counters["crashes"] += 1
-                self._drop(worker)
+    def _patience(self, began: float, ends: float | None) -> float:
+        """Seconds to wait from now; 0 or less when ``ends`` is over.
 
-    def _wait(self) -> list[WorkerProcess]:
-        """Wait for a worker to speak, end or overrun; return those that did."""
-        deadlines = [w.deadline for w in self._workers if w.deadline is not None]
-        seconds = max(0.0, min(deadlines, default=0.0) - time.monotonic())
-        poll = select.poll()
-        by_fd = {w.fileno(): w for w in self._workers}
-        for fd in by_fd:
-            poll.register(fd, select.POLLIN | select.POLLHUP | select.POLLERR)
-        spoke = [by_fd[fd] for fd, _ in poll.poll(1000 * seconds + 1)]
+        Raises:
+            PoolStalled: there was no verdict for too long since ``began``.
+        """
         now = time.monotonic()
-        late = [w for w in self._workers if w.deadline is not None and w.deadline <= now]
-        return spoke + [w for w in late if w not in spoke]
+        limit = _STALL_SECONDS + 2 * self._timeout
+        silent = now - max(began, self._dispatcher.last_verdict)
+        if silent > limit:
+            raise PoolStalled(
+                f"no worker of the verification pool brought a verdict for {silent:.0f} s, with a "
+                f"limit of {self._timeout:g} s for one answer; look at the machine's load and at "
+                "the log of this process"
+            )
+        return min(limit - silent + 1.0, float("inf") if ends is None else ends - now)
 
-    def _progress(self, worker: WorkerProcess) -> tuple[tuple[_Task, Any, str, float] | None, bool]:
-        """Read a worker: what became of its task (verdict None: died), and whether it is gone."""
-        message, alive = worker.listen()
-        task: _Task | None = worker.task
-        if message is not None and "ready" in message:
-            worker.ready, worker.deadline = True, None
-            return None, not alive
-        if message is not None and task is not None and message.get("id") == task.index:
-            worker.task, worker.deadline = None, None
-            outcome = (task, message["verdict"], message["reason"], message["seconds"])
-            return outcome, not alive or message["last"]
-        if not alive:
-            self._counters["crashes"] += 1
-            return (task, None, "worker_died", 0.0) if task is not None else None, True
-        if worker.deadline is not None and worker.deadline <= time.monotonic():
-            if task is None:
-                return None, True
-            self._counters["timeouts"] += 1
-            return (task, "timeout", "wall_clock", self._timeout), True
-        return None, False
-
-    def _drop(self, worker: WorkerProcess) -> None:
-        self._workers.remove(worker)
-        worker.kill()
+    def _counted(self, judgement: Judgement, how: str | None = None) -> Judgement:
+        with self._changed:
+            self._dispatcher.counters[f"verdict_{judgement.verdict}"] += 1
+            if how is not None:
+                self._dispatcher.counters[how] += 1
+        return judgement

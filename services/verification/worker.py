@@ -1,6 +1,6 @@
-"""A verification worker process: ``python -m services.verification.worker MEMORY_MIB PARENT_PID``.
+"""What a worker process does: it answers one request at a time and may be killed at any moment.
 
-It answers one request at a time on its main thread and may be killed at any moment.
+It is forked from the nursery (:mod:`services.verification.nursery`), which has imported everything.
 """
 
 from __future__ import annotations
@@ -10,20 +10,21 @@ import ctypes
 import os
 import resource
 import signal
-import sys
+import socket
 import time
-from typing import Any, BinaryIO
+from typing import Any
 
 from algorithms.trajectory import Verdict
 from services.verification import frames
-from services.verification.symbolic import decide, warm
+from services.verification.kinds import Referee
 
 _PR_SET_PDEATHSIG = 1
+_PRCTL = ctypes.CDLL(None, use_errno=True).prctl
 
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when the one that started it ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before the line above
         os._exit(1)
 
@@ -49,16 +50,17 @@ def _status_bytes(name: str) -> int:
     return int(line.split()[1]) * 1024
 
 
-def answer(request: dict[str, Any], memory: int) -> dict[str, Any]:
-    """Judge one request; failures of the comparison become the verdict ``error``.
+def answer(judge: Referee, request: dict[str, Any], memory: int) -> dict[str, Any]:
+    """Referee one request; failures of the comparison become the verdict ``error``.
 
-    ``last`` in the response says that the process ends now: its heap may be in any state.
+    ``seconds`` in the response is wall clock, ``cpu`` processor time; ``last`` says that the
+    process ends now: its heap may be in any state.
     """
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     verdict: Verdict
     spent = False
     try:
-        finding = decide(tuple(request["golds"]), request["answer"])
+        finding = judge(request)
         verdict, reason = finding.verdict, finding.reason
     except MemoryError:
         verdict, reason, spent = "error", "memory", True
@@ -70,34 +72,28 @@ def answer(request: dict[str, Any], memory: int) -> dict[str, Any]:
         spent = True
         if verdict != "correct":
             verdict, reason = "error", "memory"
-    seconds = time.perf_counter() - started
-    found = {"verdict": verdict, "reason": reason, "seconds": seconds}
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+    found = {"verdict": verdict, "reason": reason, "seconds": seconds, "cpu": cpu}
     return {"id": request["id"], "last": spent, **found}
 
 
-def serve(requests: BinaryIO, responses: BinaryIO, memory: int) -> None:
+def serve(judge: Referee, channel: socket.socket, memory: int) -> None:
     """Answer requests until the stream ends, or until memory ran out once."""
+    requests = channel.makefile("rb")
     while (request := frames.read(requests)) is not None:
-        response = answer(request, memory)
-        responses.write(frames.encode(response))
-        responses.flush()
+        response = answer(judge, request, memory)
+        channel.sendall(frames.encode(response))
         if response["last"]:
             return
 
 
-def main() -> None:
-    """Take over the standard streams, warm up, set the limits, serve."""
-    memory_mib, parent = int(sys.argv[1]), int(sys.argv[2])
+def work(judge: Referee, channel: socket.socket, memory_mib: int, parent: int) -> None:
+    """Set the limits of this process, say that it is ready, and serve."""
     die_with_parent(parent)
+    # A group of its own, so that what it starts can be ended with it; no session of its own, for
+    # the kernel shares the processor between sessions first, and one that yields would not.
+    os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    responses = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a stray print must not break the protocol
-    warm()
     memory = limit_memory(memory_mib)
-    responses.write(frames.encode({"ready": os.getpid()}))
-    responses.flush()
-    serve(sys.stdin.buffer, responses, memory)
-
-
-if __name__ == "__main__":
-    main()
+    channel.sendall(frames.encode({"ready": os.getpid()}))
+    serve(judge, channel, memory)

@@ -154,13 +154,16 @@ def test_the_report_has_every_part(server: Server, finished: str, tmp_path: Path
     assert base["questions"] == 16
     assert base["accuracy_ci95"][0] <= base["accuracy"] <= base["accuracy_ci95"][1]
     assert len(content["steps"]) == STEPS
+    assert content["data"]["train"]["path"] == "builtin:tiny-train"
+    assert content["data"]["evaluation"]["questions"] == 16
     assert list(tmp_path.glob("*.png"))
 
 
 def test_a_job_killed_and_stopped_ends_with_the_same_weights(server: Server, finished: str) -> None:
     """Kill -9 while the first stage is evaluated, SIGTERM while the learner trains: after two
-    resumes, the weights that the undisturbed run got."""
-    job_id = server.submit()
+    resumes, the weights that the undisturbed run got, although this one is evaluated at every
+    step, beside training."""
+    job_id = server.submit({**SHORT, "evaluation": {"questions": 16, "every_steps": 1}})
     server.wait(job_id, at_phase("evaluate", step=3), 400)
     driver_of(job_id).kill()
     ended(server, job_id, "failed")
@@ -179,9 +182,17 @@ def test_a_job_killed_and_stopped_ends_with_the_same_weights(server: Server, fin
         same = ("samples", "verdicts", "generated_tokens", "updates", "policy_version")
         assert {k: mine[k] for k in same} == {k: theirs[k] for k in same}
         assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
-    labels = [e["data"]["label"] for e in server.events(job_id) if e["type"] == "evaluation"]
+    found = [e["data"] for e in server.events(job_id) if e["type"] == "evaluation"]
     # The kill may come between the evaluation's event and the next checkpoint: then it is repeated.
-    assert list(dict.fromkeys(labels)) == ["base", "compression", "exploration"]
+    assert list(dict.fromkeys((e["label"], e["step"]) for e in found)) == [
+        ("base", 0),
+        ("compression.midway", 1),
+        ("compression.midway", 2),
+        ("compression", 3),
+        ("exploration.midway", 4),
+        ("exploration", 5),
+    ]
+    assert all(e["policy_version"] == e["step"] for e in found)
     undisturbed, resumed = weights(server, finished), weights(server, job_id)
     # Bit for bit, but for what the processor's math library may round differently from run to
     # run. One update more or less moves the weights by their learning rate, 2e-5.

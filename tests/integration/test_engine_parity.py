@@ -17,6 +17,7 @@ from services.learning.samples import collate
 from services.rollout.engine import RolloutEngine, WeightMismatch
 from services.rollout.request import Decoding, RolloutRequest
 from services.spec.job import GeneratorSpec
+from services.verification.tolerance import Tolerance
 from tests.unit.trajectories import scored_response
 
 MODEL: Path = resolve_path("builtin:tiny-reasoner")
@@ -39,6 +40,7 @@ def roll_out(engine: RolloutEngine, temperature: float, seed: int = 11) -> list[
             prompt=f"What is {i + 2} + 5 - 3 + 4?",
             gold=(str(i + 8),),
             seed=seed + 100 * i,
+            tolerance=Tolerance(absolute=0.1, relative=0.01) if i else None,
         )
         for i in range(4)
     ]
@@ -116,6 +118,12 @@ def test_the_same_seeds_give_the_same_tokens_whatever_came_before(engine: Rollou
     for a, b in zip(first, again, strict=True):
         assert np.array_equal(a.response_ids, b.response_ids)
         assert np.array_equal(a.behaviour_logprobs, b.behaviour_logprobs)
+
+
+def test_accepted_answers_and_tolerance_travel_with_the_responses(engine: RolloutEngine) -> None:
+    groups = [TrajectoryGroup.from_columns(g.columns()) for g in roll_out(engine, 1.0)]
+    assert [g.gold for g in groups] == [("8",), ("9",), ("10",), ("11",)]
+    assert [g.tolerance for g in groups] == [None] + [(0.1, 0.01)] * 3
 
 
 def test_a_finished_response_ends_with_the_end_token_and_a_cut_one_does_not(

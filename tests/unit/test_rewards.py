@@ -1,11 +1,13 @@
 """E3, E6, E9 and E10: rewards of single responses and their exclusion."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algorithms.objectives import Compress, Explore
+from algorithms.objectives import Compress, Explore, Repetition
 from algorithms.rewards import ResponseFacts, compress_rewards, explore_rewards
 
 VERDICTS = ("correct", "incorrect", "unparsable", "timeout", "error")
@@ -117,6 +119,18 @@ def test_explore_adds_format_answer_and_length():
     np.testing.assert_allclose(scored.components["answer"], [1, 1, 0, 1, 0, 0])
     np.testing.assert_allclose(scored.components["length"], [0, -0.25, -0.125, -0.5, 0, 0])
     assert set(scored.disposition) == {"train"}
+
+
+def test_explore_takes_repetition_above_the_threshold_linearly_and_only_if_asked():
+    rows = [("correct", 100, True, True)] * 4 + [("timeout", 100, True, True)]
+    given = replace(facts(*rows), repetition=np.array([0.2, 0.6, 1, 0, 1], dtype=np.float32))
+    objective = Explore(repetition=Repetition(weight=0.5, threshold=0.2))
+    scored = explore_rewards(objective, given)
+    np.testing.assert_allclose(scored.components["repetition"], [0, -0.25, -0.5, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(scored.reward, [1.1, 0.85, 0.6, 1.1, 0], atol=1e-6)
+    assert "repetition" not in explore_rewards(Explore(), given).components
+    with pytest.raises(ValueError, match="no repetition rate"):
+        explore_rewards(objective, facts(*rows))
 
 
 def test_explore_length_penalty_has_the_slope_of_one_over_4096_and_a_floor():

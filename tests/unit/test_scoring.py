@@ -1,9 +1,11 @@
 """From a verified group to advantages and loss settings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from algorithms.objectives import Compress, Entangled, Explore
+from algorithms.objectives import Compress, Entangled, Explore, Repetition
 from algorithms.policy_loss_settings import PpoLoss
 from algorithms.scoring import ScoredGroup, score_groups
 from tests.unit.trajectories import judge, make_group, score_group
@@ -35,6 +37,21 @@ def test_format_needs_the_judgement_and_the_end_token():
     judgements = (*judge("correct"), *judge("correct", well_formed=False), *judge("incorrect"))
     scored = score_group(Explore(), group, judgements)
     np.testing.assert_allclose(scored.components["format"], [0.1, 0, 0], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Explore(repetition=Repetition(weight=1, n=2, threshold=0)),
+        Entangled(explore=Explore(repetition=Repetition(weight=1, n=2, threshold=0))),
+    ],
+)
+def test_repetition_is_measured_on_the_tokens_of_each_response(objective):
+    tokens = np.array([1, 2, 3, 4, 5, 1, 2, 1, 2, 1], dtype=np.int32)
+    group = replace(make_group([5, 5]), response_ids=tokens)
+    scored = score_group(objective, group, judge("incorrect", "incorrect"))
+    # Pairs of the second: 12 21 12 21, of which two are new.
+    np.testing.assert_allclose(scored.components["repetition"], [0, -0.5], atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ from algorithms.stage_machine import StepOutcome
 from services.checkpoints import CheckpointStore
 from services.datasets import Question
 from services.home import JobFolder
+from services.prompt_stream import PromptStream
 from services.spec.job import JobSpec
+from services.verification.tolerance import Tolerance
 
 GUARD = {"max_drop": 0.05}
 
@@ -36,6 +38,7 @@ class World:
         self.policy: list[int] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.moves, self.killed_at = 0, -1
+        self.run_class: type[Run] = Run
 
     def move(self) -> None:
         """Count a point at which the process may be killed."""
@@ -54,7 +57,9 @@ class World:
             progress=lambda _: None,
         )
         questions = [Question("q", "?", ("1",))]
-        run = Run("job", self.spec, self.paths, roles, waiter, journal, questions, questions)
+        run = self.run_class(
+            "job", self.spec, self.paths, roles, waiter, journal, questions, questions
+        )
         run.world = self
         run.evaluator = SimpleNamespace(run=self.evaluate)
         run.learners.do = self.learn
@@ -227,3 +232,48 @@ def test_a_run_killed_at_any_point_ends_as_the_undisturbed_one(tmp_path: Path, n
         assert world.policy == undisturbed.policy
         labels = [o.label for o in job.schedule]
         assert [world.model(x) for x in labels] == [undisturbed.model(x) for x in labels]
+
+
+def test_the_tolerance_of_a_question_travels_with_it(tmp_path: Path) -> None:
+    run = World(tmp_path, spec(), {}).attempt()
+    near = Question("near", "?", ("1",), Tolerance(absolute=0.1))
+    run.stream = PromptStream([near], 0)
+    requests = run._requests(run.spec.schedule[0], 1)
+    assert {r.tolerance for r in requests} == {near.tolerance}
+
+
+@pytest.mark.parametrize(("guard", "moment"), [(None, "beside a step"), (GUARD, "between steps")])
+def test_only_a_guard_has_the_next_step_wait_for_an_evaluation(
+    tmp_path: Path, guard: Any, moment: str
+) -> None:
+    world = World(tmp_path, spec(guard=guard, steps=(3, 1)), {})
+    found: list[tuple[str, int, int, str]] = []
+    inside: list[bool] = []
+
+    def evaluate(label: str, step: int, version: int) -> dict[str, Any]:
+        found.append((label, step, version, "beside a step" if inside else "between steps"))
+        return World.evaluate(world, label, step, version)
+
+    def train(item: dict[str, Any], _what: str, beside: Any = None) -> dict[str, Any]:
+        inside.append(True)
+        if beside:
+            beside()
+        inside.clear()
+        return {"held_up_seconds": 0.0}
+
+    class Training(Run):
+        def _step(self) -> Any:
+            self.learners.train = train
+            label, step = self.machine.current.label, self.machine.global_step + 1
+            self._train(self.machine.current, step, [])
+            return self.machine.observe(StepOutcome(label, step))
+
+    world.evaluate = evaluate  # type: ignore[method-assign]
+    world.run_class = Training
+    world.attempt()
+    assert found == [
+        ("base", 0, 0, "between steps"),
+        ("compression.midway", 2, 2, moment),
+        ("compression", 3, 3, "between steps"),
+        ("exploration", 4, 4, "between steps"),
+    ]

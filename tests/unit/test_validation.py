@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+from pathlib import Path
 
 import pytest
 
+from api.submission import with_absolute_paths
 from services.builtin import resolve_path
 from services.presets.registry import resolve
 from services.spec.validation import ClusterSize, find_problems
@@ -38,7 +40,7 @@ def model(tmp_path):
 @pytest.fixture
 def check(tmp_path, model):
     data = tmp_path / "train.jsonl"
-    data.write_text('{"question": "q", "answer": "a"}\n')
+    data.write_text('{"question": "q", "answer": "7"}\n')
 
     def run(overrides=None, cluster=PLENTY):
         spec = resolve(
@@ -149,6 +151,30 @@ def test_problems_of_each_data_set(check, tmp_path, part):
     found = check({part: {"path": str(bad)}})
     assert list(found) == [f"/{part}/path"]
     assert "line 2" in found[f"/{part}/path"]
+
+
+@pytest.mark.parametrize("part", ["data", "evaluation"])
+def test_a_benchmark_is_checked_where_it_is_named(check, tmp_path, monkeypatch, part):
+    monkeypatch.setenv("LACONIC_DATA", str(tmp_path))
+    found = check({part: {"path": "benchmark:aime42"}})
+    assert list(found) == [f"/{part}/path"]
+    assert "benchmark:aime24" in found[f"/{part}/path"]
+    (tmp_path / "aime24.jsonl").write_text('{"problem": "q", "answers": ["1"]}\n')
+    found = check({part: {"path": "benchmark:aime24"}})
+    assert list(found) == [f"/{part}/path"]
+    assert "content hash" in found[f"/{part}/path"]
+    assert check({part: {"path": "benchmark:aime24", "allow_other_content": True}}) == {}
+
+
+def test_names_stay_what_they_are_and_paths_become_absolute():
+    spec = resolve(
+        "tiny-cpu",
+        {"data": {"path": "benchmark:deepscaler"}, "evaluation": {"path": "heldout.jsonl"}},
+    )
+    named = with_absolute_paths(spec)
+    assert (named.model.path, named.data.path) == ("builtin:tiny-reasoner", "benchmark:deepscaler")
+    assert named.evaluation is not None
+    assert named.evaluation.path == str(Path("heldout.jsonl").absolute())
 
 
 def test_prompts_that_fill_the_context(check, tmp_path):

@@ -32,6 +32,7 @@ class RecordingLauncher:
 
     def __init__(self) -> None:
         self.submitted: list[str] = []
+        self.kinds: list[str] = []
         self.stopped: list[str] = []
         self.shown: dict[str, Observation] = {}
         self.refuses: str | None = None
@@ -44,11 +45,12 @@ class RecordingLauncher:
             raise self.size_error
         return self.size
 
-    def submit(self, job_id, attempt):
+    def submit(self, job_id, attempt, kind):
         if self.refuses:
             raise LaunchError(self.refuses)
         name = submission_id(job_id, attempt)
         self.submitted.append(name)
+        self.kinds.append(kind)
         self.shown[name] = Observation("running")
         return name
 
@@ -85,6 +87,7 @@ class ControlPlane:
         """A job whose driver was submitted."""
         job = self.create()
         self.wait_for("submission", lambda: self.store.get_job(job).ray_submission_id)
+        self.wait_for("its event", lambda: self.store.events(job)[-1].type == "submitted")
         return job
 
     def running(self, **progress) -> str:

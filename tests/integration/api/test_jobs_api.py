@@ -48,6 +48,21 @@ def test_a_whole_specification_becomes_a_job(plane):
     assert answer.json()["preset"] is None
 
 
+def test_a_benchmark_is_resolved_at_submission(plane, tmp_path, monkeypatch):
+    monkeypatch.setenv("LACONIC_DATA", str(tmp_path))
+    (tmp_path / "aime24.jsonl").write_text('{"problem": "How many?", "answers": ["7"]}\n')
+    asked = {"path": "benchmark:aime24"}
+    answer = plane.http.post("/v1/jobs", json=with_overrides(plane.body, evaluation=asked))
+    (error,) = problem(answer, 422, "invalid_spec")["errors"]
+    assert error["pointer"] == "/evaluation/path"
+    assert "1 questions, expected 30" in error["detail"]
+    assert "allow_other_content" in error["detail"]
+    asked["allow_other_content"] = True
+    answer = plane.http.post("/v1/jobs", json=with_overrides(plane.body, evaluation=asked))
+    assert answer.status_code == 201
+    assert answer.json()["spec"]["evaluation"]["path"] == "benchmark:aime24"
+
+
 def test_relative_paths_become_absolute(plane, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     body = with_overrides(plane.body, data={"path": "train.jsonl"})

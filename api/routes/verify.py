@@ -1,0 +1,39 @@
+"""Verdicts on responses, without a job."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from api.dependencies import Ctx
+from api.schemas import CaseVerdict, CaseVerdicts, Verify
+from services.verification.case import Case
+
+router = APIRouter(prefix="/v1/verify", tags=["verification"])
+
+
+@router.post("", response_model=CaseVerdicts, operation_id="verify")
+async def verify(body: Verify, request: Request, context: Ctx) -> CaseVerdicts:
+    """Judge responses as a job would. A response that the verifier could not judge has the verdict
+    ``timeout`` or ``error``, never ``incorrect``."""
+    cases = [
+        Case(
+            (c.gold,) if isinstance(c.gold, str) else tuple(c.gold),
+            c.output,
+            body.policy,
+            c.tolerance,
+        )
+        for c in body.cases
+    ]
+    found = await context.verification.judge(cases, body.kind, request.state.request_id)
+    return CaseVerdicts(
+        data=[
+            CaseVerdict(
+                id=c.id,
+                verdict=j.verdict,
+                reason=j.reason,
+                well_formed=j.well_formed,
+                seconds=j.seconds,
+            )
+            for c, j in zip(body.cases, found, strict=True)
+        ]
+    )

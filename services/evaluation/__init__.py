@@ -1,0 +1,1 @@
+"""Evaluations: what is asked, what is kept of each response, and the figures made of them."""
