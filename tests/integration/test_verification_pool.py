@@ -133,6 +133,8 @@ def test_idle_workers_killed_from_outside_are_replaced(pool: VerificationPool):
     before = pool.pids()
     for pid in before:
         os.kill(pid, signal.SIGKILL)
+    # One that is still dying takes an answer with it, and two of them make it an error.
+    wait_until("their end", lambda: not any(map(psutil.pid_exists, before)), 10)
     items = [((f"x+{i}",), boxed(f"{i}+x")) for i in range(4)]
     assert {j.verdict for j in pool.judge(items)} == {"correct"}
     assert not set(before) & set(pool.pids())
