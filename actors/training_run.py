@@ -22,6 +22,7 @@ from algorithms.stage import Stage
 from algorithms.stage_machine import Decision, StageMachine, StepOutcome
 from services.checkpoints import Checkpoint, CheckpointStore, link_tree
 from services.datasets import Question
+from services.evaluation.training_record import MIDWAY
 from services.home import JobFolder
 from services.prompt_stream import PromptStream, derive_seed
 from services.rollout.request import Decoding, RolloutRequest
@@ -118,7 +119,8 @@ class TrainingRun:
                 self._after(decision)
                 continue
             # A guard's word comes before the next step; without one the evaluation runs beside it.
-            if self.machine.stage.guard is not None and (decision := self._evaluate_midway()):
+            guarded = self.machine.stage.guard is not None
+            if guarded and self._evaluation_due() and (decision := self._evaluate_midway()):
                 self._after(decision)
                 continue
             try:
@@ -332,7 +334,7 @@ class TrainingRun:
         # The generators still have the policy of before: it is evaluated while they are idle.
         beside = self._evaluate_midway if self._evaluation_due() else None
         result = self.learners.train(item, f"the learners to train step {step}", beside)
-        if beside:
+        if beside:  # what the step waited for, not what went on beside it
             self.seconds["evaluate"] = result["held_up_seconds"]
         self._set_version(self.version + 1)
         self._optimizer_stage = label
@@ -359,10 +361,7 @@ class TrainingRun:
         return every is not None and step % every == 0 and self.machine.evaluated_step != step
 
     def _evaluate_midway(self) -> Decision | None:
-        """Evaluate the policy in the middle of a stage, if that is due."""
-        if not self._evaluation_due():
-            return None
-        return self._evaluate(f"{self.machine.current.label}.midway")
+        return self._evaluate(f"{self.machine.current.label}{MIDWAY}")
 
     def _evaluate(self, label: str) -> Decision | None:
         """Evaluate the policy as it is; return what the stage machine makes of it."""

@@ -15,10 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.excess import excess
 from services.spec.job import AnalysisSpec
-
-NEIGHBOURS = 2
-"""Steps to each side that a sampled step is compared with: lengths change slowly over a few."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +38,7 @@ def cost(steps: Sequence[Mapping[str, Any]], every_steps: int) -> Cost:
     Raises:
         SystemExit: no sampled step has a neighbour in its stage.
     """
-    extras = []
-    for step in steps:
-        if step["step"] % every_steps:
-            continue
-        beside = [
-            s["seconds"]["train"]
-            for s in steps
-            if s["stage"] == step["stage"]
-            and s["step"] % every_steps
-            and abs(s["step"] - step["step"]) <= NEIGHBOURS
-        ]
-        if beside:
-            extras.append(step["seconds"]["train"] - statistics.median(beside))
+    extras = excess(steps, lambda step: step["step"] % every_steps == 0, "train")
     if not extras:
         raise SystemExit("no step was sampled for analysis; set analysis.every_steps")
     usual = [s["seconds"]["total"] for s in steps if s["step"] % every_steps]

@@ -11,8 +11,11 @@ import json
 import statistics
 from pathlib import Path
 
-NEIGHBOURS = 2
-"""Steps to each side that a step is compared with: lengths change slowly over a few."""
+from benchmarks.excess import Step, excess
+
+
+def _is_beside(step: Step) -> bool:
+    return "evaluate" in step["seconds"]
 
 
 def main() -> None:
@@ -25,18 +28,10 @@ def main() -> None:
     parser.add_argument("reports", nargs="+", type=Path, help="report.json of a job")
     for file in parser.parse_args().reports:
         report = json.loads(file.read_text())
-        beside = [s for s in report["steps"] if "evaluate" in s["seconds"]]
-        plain = [s for s in report["steps"] if "evaluate" not in s["seconds"]]
+        beside = [s for s in report["steps"] if _is_beside(s)]
+        plain = [s for s in report["steps"] if not _is_beside(s)]
         took = [e["seconds"] for e in report["evaluations"].values()]
-        extras = []
-        for step in beside:
-            near = [
-                s["seconds"]["total"]
-                for s in plain
-                if s["stage"] == step["stage"] and abs(s["step"] - step["step"]) <= NEIGHBOURS
-            ]
-            if near:
-                extras.append(step["seconds"]["total"] - statistics.median(near))
+        extras = excess(report["steps"], _is_beside, "total")
         if not extras:
             raise SystemExit(f"{file}: no evaluation ran beside a step; set evaluation.every_steps")
         usual = statistics.fmean(s["seconds"]["total"] for s in plain)

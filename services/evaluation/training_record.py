@@ -13,6 +13,9 @@ from services.evaluation.figures import by_question, figures
 from services.evaluation.response import Response
 from services.evaluation.response_file import write_responses
 
+MIDWAY = ".midway"
+"""Ends the label of an evaluation in the middle of a stage."""
+
 
 def training_record(
     label: str,
@@ -71,7 +74,7 @@ def save_evaluation(folder: Path, record: dict[str, Any], responses: Sequence[Re
     Of a stage there are several midway ones: their names end in the step.
     """
     stem = record["label"]
-    if stem.endswith(".midway"):
+    if stem.endswith(MIDWAY):
         stem = f"{stem}-{record['step']}"
     facts = {k: v for k, v in record.items() if k != "records"}
     write_responses(folder / f"{stem}.parquet", responses, facts)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from services.evaluation.training_record import MIDWAY
 from services.home import JobFolder
 from services.reports.comparison import EvaluationFigures, compare
 from services.reports.examples import Example, choose_examples
@@ -105,7 +106,10 @@ def collect(store: JobStore, folder: JobFolder, job_id: str) -> ReportData:
         steps=steps,
         stages=_stage_spans(spec, steps, raw.keys()),
         wall_seconds=_wall_seconds(
-            steps, [*raw.values(), *_midway(events)], events, _running_seconds(events, record)
+            steps,
+            [*raw.values(), *_midway(events, steps)],
+            events,
+            _running_seconds(events, record),
         ),
         samples=steps[-1].get("samples") if steps else None,
         peak_memory_bytes=_peak_memory([*steps, *(e.data for e in events)]),
@@ -189,10 +193,14 @@ def _stage_spans(
     return spans
 
 
-def _midway(events: Sequence[EventRecord]) -> list[Mapping[str, Any]]:
-    """Evaluations within stages; their file holds the newest only."""
+def _midway(
+    events: Sequence[EventRecord], steps: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Evaluations within stages that the next step waited for. Of one that ran beside it, the
+    step's record says for how long it was held up."""
+    beside = {s["step"] - 1 for s in steps if "evaluate" in (s.get("seconds") or {})}
     made = [e.data for e in events if e.type == "evaluation"]
-    return [e for e in made if str(e.get("label", "")).endswith(".midway")]
+    return [e for e in made if str(e.get("label", "")).endswith(MIDWAY) and e["step"] not in beside]
 
 
 def _running_seconds(events: Sequence[EventRecord], job: JobRecord) -> float:
@@ -218,7 +226,7 @@ def _wall_seconds(
         phase: sum((s.get("seconds") or {}).get(phase) or 0.0 for s in steps) for phase in PHASES
     }
     # These stand between steps; evaluation files and checkpoint events say how long they took.
-    phases["evaluate"] = sum(e["seconds"] for e in evaluations)
+    phases["evaluate"] += sum(e["seconds"] for e in evaluations)
     phases["checkpoint"] = sum(e.data.get("seconds", 0.0) for e in events if e.type == "checkpoint")
     known = sum(phases.values())
     total = max(total, known)

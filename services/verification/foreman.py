@@ -153,7 +153,8 @@ class Foreman:
     def _in_the_way(self) -> list[WorkerProcess]:
         """Return the workers whose task keeps others of its lane waiting: any, or those that were
         handed to the same worker."""
-        found = [w for w in self._crew.fast if self._crowded or len(w.tasks) > 1]
+        crowded = self._crowded
+        found = [w for w in self._crew.fast if crowded or len(w.tasks) > 1]
         if self._lanes.waiting(Lane.SLOW) and len(self._crew.slow) >= self._lanes.workers:
             found += [w for w in self._crew.slow if w.tasks and w.tasks[0].lane is Lane.SLOW]
         return found

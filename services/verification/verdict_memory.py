@@ -156,10 +156,10 @@ class VerdictMemory:
         is the first of its kind in a new worker; from the first, where one has overrun and none
         was quick. Its family is slow from the second time, if none of it was quick.
         """
-        if self._shapes.get(shape, now) is Lane.FAST:
+        was_quick = self._shapes.get(shape, now) is Lane.FAST
+        if was_quick:
             self._shapes.forget(shape)
-            self._shapes.doubt(shape, lane, now)
-        elif lane is Lane.LAST:
+        if lane is Lane.LAST and not was_quick:
             self._shapes.put(shape, lane, now)
         else:
             self._shapes.doubt(shape, lane, now)

@@ -197,6 +197,20 @@ def test_wall_time_adds_up(home: Home, job: str) -> None:
     assert sum(v for k, v in seconds.items() if k != "total") == pytest.approx(seconds["total"])
 
 
+def test_an_evaluation_beside_a_step_counts_for_what_the_step_waited(home: Home, job: str) -> None:
+    store = SqliteJobStore(home.database)
+    for step in (2, 4):
+        data = {"label": "compression.midway", "step": step, "seconds": 7.5}
+        store.append_event(job, "evaluation", "", data=data, attempt=1)
+    beside = step_record(5, random.Random(0))
+    beside["seconds"]["evaluate"] = 0.5
+    train(home, job)
+    before = content(home, job)["wall_seconds"]["evaluate"]
+    store.append_metrics(job, 1, 5, beside)
+    after = content(home, job)["wall_seconds"]["evaluate"]
+    assert (before, after) == (15.0, pytest.approx(8.0))
+
+
 def test_the_page_stands_alone_and_escapes_what_models_say(
     home: Home, job: str, tmp_path: Path
 ) -> None:

@@ -10,7 +10,8 @@ from algorithms.trajectory import JUDGED, Verdict
 from services.verification.policy import Policy
 from services.verification.settle import Settled, settle
 from services.verification.symbolic import decide
-from tests.unit.adversarial_answers import CASES, Case
+from tests.unit.adversarial.case import Case
+from tests.unit.adversarial_answers import CASES
 
 
 def verdict(gold: str, output: str, policy: Policy) -> Verdict:

@@ -93,8 +93,11 @@ class ControlPlane:
         """A job whose driver was submitted."""
         job = self.create()
         self.wait_for("submission", lambda: self.store.get_job(job).ray_submission_id)
-        self.wait_for("its event", lambda: self.store.events(job)[-1].type == "submitted")
+        self.wait_for("its event", lambda: self._has_event(job, "submitted"))
         return job
+
+    def _has_event(self, job: str, kind: str) -> bool:
+        return any(event.type == kind for event in self.store.events(job))
 
     def running(self, **progress) -> str:
         """A job whose driver has reported that it runs."""
