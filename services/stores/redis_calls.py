@@ -1,4 +1,4 @@
-"""Calls of a Redis job store: the script and reads, repeated while the server cannot be reached."""
+"""Calls of a Redis store: its script and reads, repeated while the server cannot be reached."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from services.stores.protocol import (
     StoreUnavailable,
 )
 from services.stores.redis_address import RedisAddress
-from services.stores.redis_script import DIGEST, SCRIPT
+from services.stores.redis_script import JOBS, Script
 
 log = logging.getLogger("laconic.store")
 
@@ -42,16 +42,18 @@ class RedisCalls:
     simply repeated; all other writes carry a token, by which the server knows what it has done.
     """
 
-    def __init__(self, address: RedisAddress, patience: float) -> None:
+    def __init__(self, address: RedisAddress, patience: float, script: Script = JOBS) -> None:
         """Nothing is contacted yet.
 
         Args:
             address: the server.
             patience: how long a call is repeated, in seconds, before the store counts as
                 unavailable.
+            script: what :meth:`run` and :meth:`write` find their operations in.
         """
         self.address, self.prefix = address, address.prefix
-        self._patience = patience
+        self._patience, self._script = patience, script
+        self._gave_up = -math.inf
         # A call may be at it for its timeout when its patience ends.
         self._kept = math.ceil(2 * (patience + address.timeout)) + 60
         self._client = _connect(address)
@@ -167,9 +169,9 @@ class RedisCalls:
 
         def question(client: redis.Redis) -> list[Any]:
             try:
-                return list(client.execute_command("EVALSHA", DIGEST, *call))
+                return list(client.execute_command("EVALSHA", self._script.digest, *call))
             except NoScriptError:
-                return list(client.execute_command("EVAL", SCRIPT, *call))
+                return list(client.execute_command("EVAL", self._script.text, *call))
 
         return self.ask(question)
 
