@@ -31,6 +31,9 @@ log = logging.getLogger("laconic.store")
 
 _FIRST_WAIT: Final = 0.05
 _LONGEST_WAIT: Final = 1.0
+_WITHOUT_PATIENCE: Final = 1.0
+"""Seconds after a call was given up in which another is tried once: one request makes several, and
+is not answered after the sum of their patience."""
 
 T = TypeVar("T")
 
@@ -67,13 +70,18 @@ class RedisCalls:
         Raises:
             StoreUnavailable: the server was not reached in time, or refused.
         """
-        deadline = time.monotonic() + self._patience
+        began = time.monotonic()
+        is_away = began - self._gave_up < _WITHOUT_PATIENCE
+        deadline = began + (0.0 if is_away else self._patience)
         wait = _FIRST_WAIT
         while True:
             try:
-                return question(self._client)
+                answer = question(self._client)
+                self._gave_up = -math.inf
+                return answer
             except (redis.ConnectionError, redis.TimeoutError) as error:
                 if _is_final(error) or time.monotonic() + wait > deadline:
+                    self._gave_up = time.monotonic()
                     raise self._unavailable(error) from error
                 log.warning("%s does not answer (%s); asking again", self.address.shown, error)
                 time.sleep(wait)

@@ -1,5 +1,5 @@
-"""Scripts of the Redis stores: each the frame with the operations of one store in it, and the one of
-the job store with the lifecycle handed to it as data."""
+"""Scripts of the Redis stores: the frame with the operations of one store in it. That of the job
+store has the lifecycle handed to it as data."""
 
 from __future__ import annotations
 
@@ -52,7 +52,6 @@ _TABLES: Final[dict[str, Table]] = {
     "SETTLED": {state: settled(state, cancelling=True) for state in STATES},
     "LEVELS": {str(state): level for state, level in STATE_LEVELS.items()},
 }
-
 
 
 @dataclass(frozen=True)
