@@ -196,6 +196,9 @@ def test_old_answers_go_by_and_by(place, control):
         kept = set(client.scan_iter(f"{address.prefix}control:request:*"))
         assert kept == {f"{address.prefix}control:request:a:new-{n}" for n in range(3)}
         assert client.zcard(f"{address.prefix}control:requests") == 3
+        # Nor does what is settled late leave anything that would not go.
+        store.finish("a", "gone", Answer(200, {}, b""))
+        assert set(client.scan_iter(f"{address.prefix}control:request:*")) == kept
 
 
 def test_nothing_is_left_of_a_webhook_that_is_removed_but_positions(place, control):
