@@ -80,7 +80,7 @@ def create_app(
         settings,
         store or open_store(None, home),
         launcher or RayJobLauncher(settings.ray_dashboard, home.root),
-        open_control(home.control_database),
+        open_control(home),
         server_secret(home.secret),
         Verification(settings.verify_workers),
     )

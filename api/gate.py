@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.authentication import Unauthenticated
 from api.dependencies import Context
-from api.problems import ApiProblem, render
+from api.problems import ApiProblem, render, translate
 from services.control.json_guard import objection
 from services.control.principal import LOCAL, Principal
 from services.control.redaction import holds_secret
@@ -45,10 +45,13 @@ class Gate:
         try:
             request.state.principal = await self._admit(request)
             body = await self._body(request)
-        except ApiProblem as problem:
-            await render(request, problem)(scope, receive, send)
-            return
         except ClientDisconnect:
+            return
+        except Exception as error:
+            # Also a store of keys that does not answer.
+            if (problem := translate(error)) is None:
+                raise
+            await render(request, problem)(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
 
@@ -64,12 +67,14 @@ class Gate:
         caller = f"address:{client_address(request)}"
         refusal: ApiProblem | None = None
         principal = LOCAL
-        try:
-            given = request.headers.get("authorization")
-            principal = await asyncio.to_thread(context.authenticator.principal, given)
-            caller = principal.key_id or caller
-        except Unauthenticated as error:
-            if not context.needs_no_key(request.url.path):
+        # What needs no key does not wait for the store of keys either: /livez least of all.
+        is_open = context.needs_no_key(request.url.path)
+        if not is_open:
+            try:
+                given = request.headers.get("authorization")
+                principal = await asyncio.to_thread(context.authenticator.principal, given)
+                caller = principal.key_id or caller
+            except Unauthenticated as error:
                 refusal = ApiProblem(
                     401,
                     "unauthenticated",
@@ -81,7 +86,7 @@ class Gate:
             raise ApiProblem(429, "too_many_requests", detail, headers=retry_after(wait))
         if refusal is not None:
             raise refusal
-        if principal is LOCAL:
+        if principal is LOCAL and not is_open:
             self._check_host(request)
         return principal
 

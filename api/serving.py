@@ -229,7 +229,7 @@ def refuse_open_door(home: Home, host: str) -> None:
     """
     if is_loopback(host):
         return
-    keys = open_control(home.control_database).keys.all()
+    keys = open_control(home).keys.all()
     if not any(key.status(time.time()) == "active" for key in keys):
         raise ServingError(
             f"{host} can be reached from other machines, and there is no API key yet; make one "

@@ -79,7 +79,7 @@ def new_key(home: Home) -> str:
     key, token = make_key(
         server_secret(home.secret), name="bench", scopes=("jobs:read",), now=time.time()
     )
-    open_control(home.control_database).keys.add(key)
+    open_control(home).keys.add(key)
     return token
 
 

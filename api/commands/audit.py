@@ -1,4 +1,4 @@
-"""``laconic audit``: the audit log of a home folder."""
+"""``laconic audit``: the audit log, from the home folder or the store it names."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def verify(home: HomeFolder = None) -> None:
 
 
 def _open(home: HomeFolder) -> AuditStore:
-    return open_control(Home.resolve(home).create().control_database).audit
+    return open_control(Home.resolve(home).create()).audit
 
 
 def _records(store: AuditStore, tenant: str | None = None) -> Iterator[AuditRecord]:

@@ -1,5 +1,5 @@
-"""``laconic keys``: who may talk to the control plane. Works on the home folder, so only who may
-write there can make a key."""
+"""``laconic keys``: who may talk to the control plane. Works on the home folder and the store it
+names, so only who may write there can make a key."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import re
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -14,8 +15,15 @@ from rich.table import Table
 
 from api.commands.options import AsJson, HomeFolder, err, out
 from api.overrides import BadInput
-from services.control.api_keys import TENANT, ApiKey, make_key
+from services.control.api_keys import (
+    TENANT,
+    ApiKey,
+    BadToken,
+    key_of,
+    make_key,
+)
 from services.control.api_keys import rotate as rotated
+from services.control.key_import import Imported, import_key
 from services.control.principal import SCOPES, Scope
 from services.control.secret import server_secret
 from services.control.stores import ControlStores, open_control
@@ -25,17 +33,27 @@ from services.stores.protocol import DEFAULT_TENANT
 app = typer.Typer(help="Who may talk to the control plane.", no_args_is_help=True)
 
 KeyId = Annotated[str, typer.Argument(help="Id of the key, key-...", metavar="KEY")]
+Name = Annotated[str, typer.Argument(help="Whom it is for.", metavar="NAME")]
+Scopes = Annotated[
+    list[str] | None,
+    typer.Option("--scope", help=f"What it may do; repeat it. One of {', '.join(SCOPES)}."),
+]
+Tenant = Annotated[str, typer.Option(help="Whose jobs it sees.")]
+_LONGEST_FILE: Final = 1000
+_SAID: Final[dict[Imported, str]] = {
+    "added": "is there now",
+    "known": "is already there",
+    "rotated": "was rotated since; this token is the old one",
+    "revoked": "was revoked and stays so: this token opens nothing",
+}
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Whom it is for.", metavar="NAME")],
-    scope: Annotated[
-        list[str] | None,
-        typer.Option("--scope", help=f"What it may do; repeat it. One of {', '.join(SCOPES)}."),
-    ] = None,
-    tenant: Annotated[str, typer.Option(help="Whose jobs it sees.")] = DEFAULT_TENANT,
+    name: Name,
+    scope: Scopes = None,
+    tenant: Tenant = DEFAULT_TENANT,
     expires: Annotated[
         str | None, typer.Option(help="When it ends: 90d, 12h, 30m. Never without it.")
     ] = None,
@@ -43,10 +61,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a key and show its token, once. Requests need a key from the first one on."""
-    if not re.fullmatch(TENANT, tenant):
-        raise BadInput(f"--tenant {tenant}: use small letters, digits and dashes, at most 40")
-    if not (0 < len(name) <= 100 and name.isprintable()):
-        raise BadInput("NAME must have 1 to 100 printable characters")
+    _check(name, tenant)
     place, control = _open(home)
     key, token = make_key(
         server_secret(place.secret),
@@ -56,8 +71,49 @@ def create(
         tenant=tenant,
         lifetime=None if expires is None else _seconds("--expires", expires),
     )
-    control.keys.add(key)
+    if not control.keys.add(key):
+        raise RuntimeError(f"there is a {key.id} already, by chance; make the key again")
     _show_token(key, token, as_json=as_json)
+
+
+@app.command("import")
+def import_(
+    name: Name,
+    token_file: Annotated[
+        Path, typer.Option("--token-file", help="File that holds the token.", metavar="FILE")
+    ],
+    scope: Scopes = None,
+    tenant: Tenant = DEFAULT_TENANT,
+    home: HomeFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the key of a token that was made elsewhere, e.g. by a Secret. Nothing is changed where
+    it is there already, so this can be said at every start, by several at once."""
+    _check(name, tenant)
+    scopes = _scopes(scope)
+    token = _token(token_file)
+    place, control = _open(home)
+    try:
+        key = key_of(
+            server_secret(place.secret),
+            token,
+            name=name,
+            scopes=scopes,
+            now=time.time(),
+            tenant=tenant,
+        )
+        outcome = import_key(control.keys, key)
+    except BadToken as error:
+        raise BadInput(f"--token-file {token_file}: {error}") from None
+    found = _found(control, key.id)
+    if as_json:
+        print(json.dumps({**_view(found), "outcome": outcome}))
+        return
+    shown = f"{found.id} for {found.name} of tenant {found.tenant} with {' '.join(_order(found))}"
+    out.print(f"{shown} {_SAID[outcome]}", soft_wrap=True, highlight=False)
+    asked = (name, tenant, frozenset(scopes))
+    if asked != (found.name, found.tenant, found.scopes):
+        err.print("name, tenant and scopes stay as they are; for others make another key")
 
 
 @app.command("list")
@@ -106,7 +162,27 @@ def rotate(
 
 def _open(home: Any) -> tuple[Home, ControlStores]:
     place = Home.resolve(home).create()
-    return place, open_control(place.control_database)
+    return place, open_control(place)
+
+
+def _check(name: str, tenant: str) -> None:
+    if not re.fullmatch(TENANT, tenant):
+        raise BadInput(f"--tenant {tenant}: use small letters, digits and dashes, at most 40")
+    if not (0 < len(name) <= 100 and name.isprintable()):
+        raise BadInput("NAME must have 1 to 100 printable characters")
+
+
+def _token(file: Path) -> str:
+    """What a file holds, without the line's end. No error shows it."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(_LONGEST_FILE).decode("ascii", "replace").strip()
+    except OSError as error:
+        raise BadInput(f"--token-file {file} cannot be read: {error.strerror}") from None
+
+
+def _order(key: ApiKey) -> list[Scope]:
+    return [s for s in SCOPES if s in key.scopes]
 
 
 def _found(control: ControlStores, key_id: str) -> ApiKey:

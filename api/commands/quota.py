@@ -1,4 +1,4 @@
-"""``laconic quota``: what a tenant may have. Works on the home folder."""
+"""``laconic quota``: what a tenant may have. Works on the home folder and the store it names."""
 
 from __future__ import annotations
 
@@ -62,4 +62,4 @@ def list_(as_json: AsJson = False, home: HomeFolder = None) -> None:
 
 
 def _open(home: HomeFolder) -> QuotaStore:
-    return open_control(Home.resolve(home).create().control_database).quotas
+    return open_control(Home.resolve(home).create()).quotas

@@ -14,6 +14,8 @@ from services.control.principal import Principal, Scope
 from services.stores.protocol import DEFAULT_TENANT
 
 _TOKEN: Final = re.compile(r"lk_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
+TOKEN_FORM: Final = "lk_, 8 small letters or digits, _, and 43 letters, digits, - or _"
+"""How a token is written, in words."""
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 TENANT: Final = r"^[a-z0-9][a-z0-9-]{0,39}$"
 """What a tenant may be called."""
@@ -59,7 +61,10 @@ class ApiKey:
 class KeyStore(Protocol):
     """Where keys are kept. Safe from several processes and threads."""
 
-    def add(self, key: ApiKey) -> None: ...
+    def add(self, key: ApiKey) -> bool:
+        """Keep a new key. False where there is one of its id, which stays as it is: of two that add
+        it at once, one is told that it did."""
+        ...
 
     def find(self, key_id: str) -> ApiKey | None: ...
 
@@ -68,7 +73,7 @@ class KeyStore(Protocol):
         ...
 
     def replace(self, key: ApiKey) -> None:
-        """Write what changed of a key that is there."""
+        """Write what changed of a key that is there; :meth:`touch` alone says when it was used."""
         ...
 
     def touch(self, key_id: str, now: float) -> None:
@@ -103,18 +108,31 @@ def make_key(
         tenant: whose jobs the bearer sees.
         lifetime: seconds until it expires; None never.
     """
-    handle = "".join(secrets.choice(_ALPHABET) for _ in range(8))
-    token = _new_token(handle)
-    key = ApiKey(
-        id=f"key-{handle}",
+    token = _new_token("".join(secrets.choice(_ALPHABET) for _ in range(8)))
+    key = key_of(secret, token, name=name, scopes=scopes, now=now, tenant=tenant)
+    return replace(key, expires_at=None if lifetime is None else now + lifetime), token
+
+
+def key_of(
+    secret: bytes, token: str, *, name: str, scopes: Collection[Scope], now: float, tenant: str
+) -> ApiKey:
+    """Return the key that a token made elsewhere opens; the other arguments as for
+    :func:`make_key`.
+
+    Raises:
+        BadToken: it is no token; the message does not show it.
+    """
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        raise BadToken(f"this is no token; one is written {TOKEN_FORM}")
+    return ApiKey(
+        id=f"key-{match[1]}",
         name=name,
         tenant=tenant,
         scopes=frozenset(scopes),
         digest=digest(secret, token),
         created_at=now,
-        expires_at=None if lifetime is None else now + lifetime,
     )
-    return key, token
 
 
 def rotate(secret: bytes, key: ApiKey, *, now: float, overlap: float) -> tuple[ApiKey, str]:

@@ -16,14 +16,15 @@ class SqliteKeys:
     def __init__(self, database: ControlDatabase) -> None:
         self._database = database
 
-    def add(self, key: ApiKey) -> None:
+    def add(self, key: ApiKey) -> bool:
         values = _values(key)
         with self._database.write() as db:
-            db.execute(
-                f"INSERT INTO api_keys ({', '.join(values)})"
+            added = db.execute(
+                f"INSERT OR IGNORE INTO api_keys ({', '.join(values)})"
                 f" VALUES ({', '.join('?' * len(values))})",
                 list(values.values()),
             )
+            return added.rowcount == 1
 
     def find(self, key_id: str) -> ApiKey | None:
         db = self._database.read()
@@ -76,7 +77,9 @@ class SqliteQuotas:
 
 
 def _values(key: ApiKey) -> dict[str, Any]:
-    return {**vars(key), "scopes": " ".join(sorted(key.scopes))}
+    values = {**vars(key), "scopes": " ".join(sorted(key.scopes))}
+    del values["last_used_at"]
+    return values
 
 
 def _key(row: sqlite3.Row) -> ApiKey:

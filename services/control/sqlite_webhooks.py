@@ -33,9 +33,10 @@ class SqliteWebhooks:
 
     def of_tenant(self, tenant: str | None) -> list[Webhook]:
         db = self._database.read()
-        if tenant is None:
-            return [_webhook(r) for r in db.execute("SELECT * FROM webhooks ORDER BY seq")]
-        rows = db.execute("SELECT * FROM webhooks WHERE tenant = ? ORDER BY seq", (tenant,))
+        rows = db.execute(
+            "SELECT * FROM webhooks WHERE ?1 IS NULL OR tenant = ?1 ORDER BY created_at, id",
+            (tenant,),
+        )
         return [_webhook(r) for r in rows]
 
     def replace(self, webhook: Webhook) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from services.control.api_keys import KeyStore
 from services.control.audit import AuditStore
@@ -15,11 +14,14 @@ from services.control.sqlite_idempotency import SqliteIdempotency
 from services.control.sqlite_keys import SqliteKeys, SqliteQuotas
 from services.control.sqlite_webhooks import SqliteWebhooks
 from services.control.webhooks import WebhookStore
+from services.home import Home
+from services.stores.open import DEFAULT_PATIENCE, locate
+from services.stores.redis_address import RedisAddress
 
 
 @dataclass(frozen=True)
 class ControlStores:
-    """One protocol each, so that another backend can take their place."""
+    """One protocol each, with two backends behind the same tests."""
 
     keys: KeyStore
     quotas: QuotaStore
@@ -28,14 +30,29 @@ class ControlStores:
     webhooks: WebhookStore
 
 
-def open_control(path: Path) -> ControlStores:
-    """Open or create the SQLite file.
+def open_control(
+    home: Home, url: str | None = None, *, patience: float = DEFAULT_PATIENCE
+) -> ControlStores:
+    """Open or create it where the jobs are: on the Redis server, else in the home folder.
+
+    Args:
+        home: the home folder.
+        url: of the job store; None looks for it as :mod:`services.stores.open` says.
+        patience: as for :func:`services.stores.open.open_store`.
 
     Raises:
+        BadStoreUrl: the URL cannot be read.
         UnknownLayout: a newer version of Laconic wrote it.
+        StoreUnavailable: the server cannot be reached, or refuses.
         sqlite3.Error: the file cannot be opened or is no database.
     """
-    database = ControlDatabase(path)
+    place = locate(url, home)
+    if isinstance(place, RedisAddress):
+        # As for the job store: who keeps a file need not wait for the client of a server.
+        from services.control.redis_stores import open_on_redis
+
+        return open_on_redis(place, patience)
+    database = ControlDatabase(home.control_database)
     return ControlStores(
         keys=SqliteKeys(database),
         quotas=SqliteQuotas(database),

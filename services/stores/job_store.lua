@@ -1,28 +1,13 @@
--- Every write of the Redis job store, and the list of jobs. Redis runs a script from start to end
--- before anything else, and logs what it wrote as one transaction.
+-- Every write of the Redis job store, and the list of jobs; frame.lua stands around it.
 --
--- KEYS[1]  the hash of the job, where the operation is about one
--- ARGV[1]  what all keys begin with
--- ARGV[2]  a token of this call, or nothing: an operation that was done is not done again when its
---          answer was lost and the call is repeated
--- ARGV[3]  the operation
--- ARGV[4]  its arguments, a JSON object whose values are strings
--- ARGV[5]  how many seconds the token is kept: longer than the caller goes on asking
---
--- The answer begins with ok, missing, stale, revision or illegal. The tables ACTIVE, ENDED,
--- RESUMABLE, LEGAL, AFTER, SETTLED and LEVELS stand before this text: services/stores/lifecycle.py
--- as data.
+-- KEYS[1] is the hash of the job, where the operation is about one. The answer begins with ok,
+-- missing, stale, revision or illegal. The tables ACTIVE, ENDED, RESUMABLE, LEGAL, AFTER, SETTLED
+-- and LEVELS stand before this text: services/stores/lifecycle.py as data.
 
-local job, prefix, token, operation = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local clock = redis.call('TIME')
-local now = string.format('%d.%06d', clock[1], clock[2])
-
-local function given(value)
-  return value ~= nil and value ~= cjson.null
-end
+local job = KEYS[1]
 
 -- Why an operation may not be done; nothing when it may.
-local function refusal(a)
+function refusal(a)
   local found = redis.call('HMGET', job, 'state', 'attempt', 'revision')
   local state, attempt, revision = found[1], found[2], found[3]
   if not state then
@@ -94,20 +79,9 @@ local function enter(state, attempt, a)
   })
 end
 
--- The hash of a job as one JSON object: clients read that much faster than a list of fields.
-local function record(key)
-  local flat, found = redis.call('HGETALL', key or job), {}
-  for i = 1, #flat, 2 do
-    found[flat[i]] = flat[i + 1]
-  end
-  return cjson.encode(found)
-end
-
-local operations = {}
-
 function operations.create(a)
   if redis.call('EXISTS', job) == 1 then
-    return {'ok', record()}
+    return {'ok', record(job)}
   end
   local seq = redis.call('INCR', prefix .. 'last_job')
   local fields = {'seq', seq, 'state', 'queued', 'attempt', '1', 'revision', '1'}
@@ -132,7 +106,7 @@ function operations.create(a)
     type = 'created', message = a.message, level = 'info', attempt = '1', data = '{}',
     author = a.author,
   })
-  return {'ok', record()}
+  return {'ok', record(job)}
 end
 
 function operations.begin_attempt(a)
@@ -155,7 +129,7 @@ function operations.begin_attempt(a)
     end
   end
   enter('queued', attempt, a)
-  return {'ok', record()}
+  return {'ok', record(job)}
 end
 
 function operations.set_state(a)
@@ -163,7 +137,7 @@ function operations.set_state(a)
   local state, held, attempt, cancelling = found[1], found[2], found[3], found[4]
   local target = cancelling and SETTLED[a.state] or a.state
   if target == state then
-    return {'ok', record()}
+    return {'ok', record(job)}
   end
   local may = LEGAL[state]
   if state == 'reconciling' then
@@ -182,7 +156,7 @@ function operations.set_state(a)
   end
   change(fields)
   enter(target, attempt, a)
-  return {'ok', record()}
+  return {'ok', record(job)}
 end
 
 function operations.submission(a)
@@ -248,7 +222,7 @@ end
 function operations.take_commands()
   local waiting = redis.call('LRANGE', job .. ':commands', 0, -1)
   redis.call('DEL', job .. ':commands')
-  return {'ok', waiting}
+  return {'ok', waiting}, #waiting == 0
 end
 
 function operations.trim(a)
@@ -386,18 +360,3 @@ function operations.release(a)
   end
   return {'ok'}
 end
-
-local a = cjson.decode(ARGV[4])
-local done = prefix .. 'done:' .. token
-if token ~= '' then
-  local answer = redis.call('GET', done)
-  if answer then
-    return cmsgpack.unpack(answer)
-  end
-end
-local answer = given(a.fenced) and refusal(a) or operations[operation](a)
-local nothing_taken = operation == 'take_commands' and answer[1] == 'ok' and #answer[2] == 0
-if token ~= '' and answer[1] == 'ok' and not nothing_taken then
-  redis.call('SET', done, cmsgpack.pack(answer), 'EX', ARGV[5])
-end
-return answer

@@ -1,4 +1,5 @@
-"""Which job store is meant, and opening it.
+"""Which job store is meant, and opening it. What else a control plane remembers is kept on the same
+server, or in the home folder (:mod:`services.control.stores`).
 
 ::
 

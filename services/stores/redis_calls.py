@@ -1,4 +1,4 @@
-"""Calls of a Redis job store: the script and reads, repeated while the server cannot be reached."""
+"""Calls of a Redis store: its script and reads, repeated while the server cannot be reached."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ from services.stores.protocol import (
     StoreUnavailable,
 )
 from services.stores.redis_address import RedisAddress
-from services.stores.redis_script import DIGEST, SCRIPT
+from services.stores.redis_script import JOBS, Script
 
 log = logging.getLogger("laconic.store")
 
 _FIRST_WAIT: Final = 0.05
 _LONGEST_WAIT: Final = 1.0
+_WITHOUT_PATIENCE: Final = 1.0
+"""Seconds after a call was given up in which another is tried once: one request makes several, and
+is not answered after the sum of their patience."""
 
 T = TypeVar("T")
 
@@ -42,16 +45,18 @@ class RedisCalls:
     simply repeated; all other writes carry a token, by which the server knows what it has done.
     """
 
-    def __init__(self, address: RedisAddress, patience: float) -> None:
+    def __init__(self, address: RedisAddress, patience: float, script: Script = JOBS) -> None:
         """Nothing is contacted yet.
 
         Args:
             address: the server.
             patience: how long a call is repeated, in seconds, before the store counts as
                 unavailable.
+            script: what :meth:`run` and :meth:`write` find their operations in.
         """
         self.address, self.prefix = address, address.prefix
-        self._patience = patience
+        self._patience, self._script = patience, script
+        self._gave_up = -math.inf
         # A call may be at it for its timeout when its patience ends.
         self._kept = math.ceil(2 * (patience + address.timeout)) + 60
         self._client = _connect(address)
@@ -65,13 +70,18 @@ class RedisCalls:
         Raises:
             StoreUnavailable: the server was not reached in time, or refused.
         """
-        deadline = time.monotonic() + self._patience
+        began = time.monotonic()
+        is_away = began - self._gave_up < _WITHOUT_PATIENCE
+        deadline = began + (0.0 if is_away else self._patience)
         wait = _FIRST_WAIT
         while True:
             try:
-                return question(self._client)
+                answer = question(self._client)
+                self._gave_up = -math.inf
+                return answer
             except (redis.ConnectionError, redis.TimeoutError) as error:
                 if _is_final(error) or time.monotonic() + wait > deadline:
+                    self._gave_up = time.monotonic()
                     raise self._unavailable(error) from error
                 log.warning("%s does not answer (%s); asking again", self.address.shown, error)
                 time.sleep(wait)
@@ -167,9 +177,9 @@ class RedisCalls:
 
         def question(client: redis.Redis) -> list[Any]:
             try:
-                return list(client.execute_command("EVALSHA", DIGEST, *call))
+                return list(client.execute_command("EVALSHA", self._script.digest, *call))
             except NoScriptError:
-                return list(client.execute_command("EVAL", SCRIPT, *call))
+                return list(client.execute_command("EVAL", self._script.text, *call))
 
         return self.ask(question)
 

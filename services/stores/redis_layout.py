@@ -22,11 +22,22 @@ _OLDEST: Final = (7, 0)
 
 
 def prepare(calls: RedisCalls) -> None:
-    """Begin the store, or check that it is one this version can read.
+    """Begin the store, or check that it is one this version can read, on a server that will do.
 
     Raises:
         UnknownLayout: a newer version wrote it.
         StoreUnavailable: the server cannot be reached, refuses, or is too old.
+    """
+    begin(calls)
+    _look_at_server(calls)
+
+
+def begin(calls: RedisCalls) -> None:
+    """Begin the store, or check that it is one this version can read.
+
+    Raises:
+        UnknownLayout: a newer version wrote it.
+        StoreUnavailable: the server cannot be reached, or refuses.
     """
     key = f"{calls.prefix}layout"
     calls.ask(lambda client: client.set(key, VERSION, nx=True))
@@ -36,7 +47,6 @@ def prepare(calls: RedisCalls) -> None:
             f"the store {calls.address.shown} has layout {found}, this Laconic knows up to "
             f"{VERSION}; upgrade Laconic or choose another prefix"
         )
-    _look_at_server(calls)
 
 
 def _look_at_server(calls: RedisCalls) -> None:

@@ -1,9 +1,11 @@
-"""The script that does every write of the Redis job store, the lifecycle handed to it as data."""
+"""Scripts of the Redis stores: the frame with the operations of one store in it. That of the job
+store has the lifecycle handed to it as data."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +21,8 @@ from services.stores.lifecycle import (
 )
 from services.stores.protocol import STATE_LEVELS
 
-_BODY: Final = (Path(__file__).parent / "job_store.lua").read_text()
+_FOLDER: Final = Path(__file__).parent
+_PLACE: Final = "--[[ operations ]]\n"
 
 Table = Mapping[str, "str | bool | Table"]
 
@@ -50,6 +53,24 @@ _TABLES: Final[dict[str, Table]] = {
     "LEVELS": {str(state): level for state, level in STATE_LEVELS.items()},
 }
 
-SCRIPT: Final = "".join(f"local {name}={_lua(table)}\n" for name, table in _TABLES.items()) + _BODY
-DIGEST: Final = hashlib.sha1(SCRIPT.encode()).hexdigest()
-"""What Redis knows the script by, once it has seen it."""
+
+@dataclass(frozen=True)
+class Script:
+    """A text in Lua, and what Redis knows it by once it has seen it."""
+
+    text: str
+    digest: str
+
+
+def framed(operations: str) -> Script:
+    """The script of these operations (``frame.lua`` says what they are given and return)."""
+    before, after = (_FOLDER / "frame.lua").read_text().split(_PLACE)
+    text = before + operations + after
+    return Script(text, hashlib.sha1(text.encode()).hexdigest())
+
+
+JOBS: Final = framed(
+    "".join(f"local {name}={_lua(table)}\n" for name, table in _TABLES.items())
+    + (_FOLDER / "job_store.lua").read_text()
+)
+"""Every write of the job store, and the list of jobs."""

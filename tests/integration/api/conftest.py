@@ -184,9 +184,9 @@ def serve(home, body, *, limits=None, around=lambda app: app, **settings):
     assert not thread.is_alive()
 
 
-def make_token(home, *scopes, tenant="default", name="test", lifetime=None):
-    """An API key of a home folder: its token. Make it before the control plane starts, which takes
-    a second to notice the first one."""
+def make_token(home, *scopes, tenant="default", name="test", lifetime=None, store=None):
+    """The token of a new API key, of a home folder and the store it names or ``store``. Make it
+    before the control plane starts, which takes a second to notice the first one."""
     place = Home.resolve(home).create()
     key, token = make_key(
         server_secret(place.secret),
@@ -196,7 +196,7 @@ def make_token(home, *scopes, tenant="default", name="test", lifetime=None):
         tenant=tenant,
         lifetime=lifetime,
     )
-    open_control(place.control_database).keys.add(key)
+    assert open_control(place, store).keys.add(key)
     return token
 
 

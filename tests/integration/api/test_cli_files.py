@@ -15,6 +15,9 @@ from api.cli import app
 from services.control.webhook_target import networks
 from tests.integration.api.conftest import serve
 from tests.integration.api.test_checkpoints_api import write_checkpoint
+from tests.integration.stores.conftest import redis_server
+
+__all__ = ["redis_server"]
 
 runner = CliRunner()
 
@@ -90,6 +93,94 @@ def test_bad_keys_are_refused(tmp_path, arguments):
         or "key-"
         not in runner.invoke(app, ["keys", "list", "--json", "--home", str(tmp_path)]).stdout
     )
+
+
+TOKEN = "lk_abcd1234_" + "x" * 43
+
+
+@pytest.fixture
+def imports(tmp_path):
+    """Runs ``keys import`` on a home folder with a token in a file; what it says, on both ends."""
+
+    def run(content, *arguments, code=0, scope="jobs:read"):
+        file = tmp_path / "token"
+        file.write_text(content)
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "api.cli", "keys", "import", "first"),
+                *("--token-file", str(file), "--scope", scope),
+                *("--home", str(tmp_path / "home"), *arguments),
+            ],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "COLUMNS": "200"},
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        assert "x" * 20 not in said
+        return said
+
+    return run
+
+
+def test_the_key_of_a_token_in_a_file_is_made_once(local, laconic, imports):
+    assert "is there now" in imports(f"{TOKEN}\n", "--tenant", "a")
+    auth = {"Authorization": f"Bearer {TOKEN}"}
+    local.wait_for("the key", lambda: local.http.get("/v1/jobs").status_code == 401)
+    assert local.http.get("/v1/whoami", headers=auth).json()["tenant"] == "a"
+    assert "is already there" in imports(TOKEN, "--tenant", "a")
+    said = imports(TOKEN, scope="admin")
+    assert "is already there" in said
+    assert "stay as they are" in said
+    assert json.loads(imports(TOKEN, "--json"))["outcome"] == "known"
+    laconic("keys", "revoke", "key-abcd1234", home=True)
+    assert "revoked and stays so" in imports(TOKEN)
+    (key,) = json.loads(laconic("keys", "list", "--json", home=True))
+    assert (key["status"], key["scopes"], key["tenant"]) == ("revoked", ["jobs:read"], "a")
+    local.wait_for("its end", lambda: local.http.get("/v1/jobs", headers=auth).status_code == 401)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "this is no token"),
+        ("lk_ABCD1234_" + "x" * 43, "this is no token"),
+        ("lk_abcd1234_" + "x" * 42, "this is no token"),
+        (f"{TOKEN} {TOKEN}", "this is no token"),
+        (f"{TOKEN[:-1]}é", "this is no token"),
+        ("lk_abcd1234_" + "x" * 42 + "y", "another token"),
+    ],
+)
+def test_what_is_no_token_or_another_one_is_refused_and_not_shown(imports, content, said):
+    imports(TOKEN)
+    assert said in imports(content, code=2)
+
+
+def test_what_else_an_import_refuses(imports, tmp_path):
+    assert "cannot be read" in imports(TOKEN, "--token-file", str(tmp_path / "none"), code=2)
+    assert "--scope" in imports(TOKEN, scope="all", code=2)
+    assert "--tenant" in imports(TOKEN, "--tenant", "../x", code=2)
+
+
+def test_commands_work_on_the_store_that_is_named(tmp_path, redis_server, monkeypatch):
+    """Two home folders, one Redis store: keys, quotas and the audit log are those of the store."""
+    monkeypatch.setenv("LACONIC_STORE", f"{redis_server.url}?prefix=cli-{tmp_path.name}:")
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+
+    def laconic(home, *arguments):
+        done = runner.invoke(app, [*arguments, "--home", str(tmp_path / home)])
+        assert done.exit_code == 0, (done.output, done.exception)
+        return done.stdout
+
+    laconic("one", "keys", "import", "ci", "--scope", "admin", "--token-file", str(file))
+    laconic("one", "quota", "set", "a", "--jobs", "3")
+    (key,) = json.loads(laconic("two", "keys", "list", "--json"))
+    assert key["id"] == "key-abcd1234"
+    assert json.loads(laconic("two", "quota", "list", "--json"))["a"]["jobs"] == 3
+    assert "follows" in laconic("two", "audit", "verify")
+    assert not list(tmp_path.glob("*/control.db"))
 
 
 def test_quotas_and_the_audit_log(local, laconic, tmp_path):

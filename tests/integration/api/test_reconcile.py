@@ -307,7 +307,7 @@ def test_of_two_control_planes_on_a_store_one_looks_after_the_jobs(tmp_path):
     settings = Settings(
         home=Home(tmp_path).create(), reconcile_seconds=0.05, max_running_jobs=9, alone=False
     )
-    control = open_control(settings.home.control_database)
+    control = open_control(settings.home)
     contexts = [
         Context(settings, store, RecordingLauncher(), control, b"s" * 32, Verification(1))
         for _ in range(2)
@@ -342,7 +342,7 @@ def test_of_two_control_planes_on_a_store_one_looks_after_the_jobs(tmp_path):
 def test_one_that_is_alone_does_not_wait_for_the_lease_of_its_killed_predecessor(tmp_path):
     settings = Settings(home=Home(tmp_path).create(), reconcile_seconds=0.05, lease_seconds=3600)
     store = SqliteJobStore(settings.home.database)
-    control = open_control(settings.home.control_database)
+    control = open_control(settings.home)
     for _ in range(2):
         context = Context(settings, store, RecordingLauncher(), control, b"s" * 32, Verification(1))
         reconciler = Reconciler(context)

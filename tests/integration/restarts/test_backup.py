@@ -44,9 +44,13 @@ def restore(backup, folder) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_backup_of_a_store_at_work_goes_on_elsewhere(tmp_path, machine, backend):
-    token = make_token(tmp_path / "first/home", "admin")
-    headers = {"Authorization": f"Bearer {token}"}
     with World(tmp_path / "first", machine, backend, LACONIC_LEASE_SECONDS="2") as world:
+        token = make_token(world.home.root, "admin", store=world.store_url)
+        headers = {"Authorization": f"Bearer {token}"}
+        world.wait_for(
+            "the key",
+            lambda: world.plane.http.get("/v1/jobs").status_code == httpx.codes.UNAUTHORIZED,
+        )
         world.plane.http.headers.update(headers)
         done = world.create(steps="2")
         world.wait_for_state(done, "succeeded")

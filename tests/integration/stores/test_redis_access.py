@@ -14,6 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from services.control.api_keys import make_key
+from services.control.idempotency import Answer
+from services.control.quotas import Quota
+from services.control.stores import open_control
+from services.home import Home
 from services.presets.registry import resolve
 from services.stores.layout import UnknownLayout
 from services.stores.listing import JobFilter
@@ -21,6 +26,7 @@ from services.stores.protocol import StoreUnavailable
 from services.stores.redis import RedisJobStore
 from services.stores.redis_address import RedisAddress
 from services.stores.redis_layout import warnings
+from tests.integration.control.samples import WEBHOOK, delivery, entry
 from tests.integration.stores.redis_server import RedisServer, free_port
 
 PASSWORD = "s3cret/with:odd@signs"
@@ -82,6 +88,46 @@ def guarded(tmp_path_factory):
 
 def test_the_documented_rights_are_enough(guarded):
     whole_life(open_at(guarded.url))
+
+
+def test_they_are_enough_for_all_that_a_control_plane_keeps(guarded, tmp_path):
+    control = open_control(Home(tmp_path).create(), guarded.url)
+    key, _ = make_key(b"s" * 32, name="ci", scopes={"admin"}, now=1.0)
+    assert control.keys.add(key)
+    control.keys.replace(key)
+    control.keys.touch(key.id, 2.0)
+    assert control.keys.find(key.id) == control.keys.all()[0]
+    assert control.keys.any()
+    control.quotas.set_quota("a", Quota(jobs=1))
+    assert control.quotas.quota("a") == control.quotas.quotas()["a"]
+    control.quotas.set_quota("a", None)
+    requests = control.idempotency
+    for settle in (
+        lambda: requests.reopen("a", "k"),
+        lambda: requests.forget("a", "k"),
+        lambda: requests.finish("a", "k", Answer(200, {}, b"")),
+    ):
+        assert requests.begin("a", "k", "p", 1.0).kind == "act"
+        settle()
+    requests.begin("a", "k2", "p", 9e9)
+    requests.leave()
+    control.audit.append(entry())
+    assert control.audit.records() == control.audit.records(tenant="a")
+    hooks = control.webhooks
+    hooks.add(WEBHOOK)
+    hooks.replace(WEBHOOK)
+    assert [hooks.find("wh-1")] == hooks.of_tenant("a")
+    hooks.follow(["job-1"])
+    assert hooks.position("job-1") == 0
+    assert hooks.open_jobs() == ["job-1"]
+    hooks.enqueue("job-1", 1, True, [delivery(1), delivery(2)])
+    assert len(hooks.take_due(99.0, 1.0, 9)) == 2
+    hooks.put(delivery(1, state="dead"))
+    assert hooks.counts() == {"pending": 1, "dead": 1}
+    assert hooks.trim(99.0) == 1
+    assert hooks.deliveries("wh-1", "msg-9", 9) == []
+    assert hooks.delivery("msg-2") is not None
+    hooks.remove("wh-1")
 
 
 @pytest.mark.parametrize(
