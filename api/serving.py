@@ -19,6 +19,7 @@ import uvicorn
 from api.app import create_app
 from api.cluster import LocalCluster
 from api.dependencies import Context
+from api.first_keys import import_first_keys
 from api.http_protocol import server_config
 from api.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
 from services.benchmarks.load import fix_data_folder
@@ -75,6 +76,7 @@ class ControlPlane:
 
     def __enter__(self) -> ControlPlane:
         self._home.create()
+        import_first_keys(self._home)
         refuse_open_door(self._home, self._host)
         has_ray = bool(os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_API_SERVER_ADDRESS"))
         # Several control planes work side by side where they share both a store and Ray.

@@ -14,6 +14,7 @@ import typer
 from rich.table import Table
 
 from api.commands.options import AsJson, HomeFolder, err, out
+from api.first_keys import BadTokenFile, read_token
 from api.overrides import BadInput
 from services.control.api_keys import (
     TENANT,
@@ -39,7 +40,6 @@ Scopes = Annotated[
     typer.Option("--scope", help=f"What it may do; repeat it. One of {', '.join(SCOPES)}."),
 ]
 Tenant = Annotated[str, typer.Option(help="Whose jobs it sees.")]
-_LONGEST_FILE: Final = 1000
 _SAID: Final[dict[Imported, str]] = {
     "added": "is there now",
     "known": "is already there",
@@ -91,9 +91,9 @@ def import_(
     it is there already, so this can be said at every start, by several at once."""
     _check(name, tenant)
     scopes = _scopes(scope)
-    token = _token(token_file)
     place, control = _open(home)
     try:
+        token = read_token(token_file)
         key = key_of(
             server_secret(place.secret),
             token,
@@ -103,6 +103,8 @@ def import_(
             tenant=tenant,
         )
         outcome = import_key(control.keys, key)
+    except BadTokenFile as error:
+        raise BadInput(f"--token-file: {error}") from None
     except BadToken as error:
         raise BadInput(f"--token-file {token_file}: {error}") from None
     found = _found(control, key.id)
@@ -170,15 +172,6 @@ def _check(name: str, tenant: str) -> None:
         raise BadInput(f"--tenant {tenant}: use small letters, digits and dashes, at most 40")
     if not (0 < len(name) <= 100 and name.isprintable()):
         raise BadInput("NAME must have 1 to 100 printable characters")
-
-
-def _token(file: Path) -> str:
-    """What a file holds, without the line's end. No error shows it."""
-    try:
-        with file.open("rb") as stream:
-            return stream.read(_LONGEST_FILE).decode("ascii", "replace").strip()
-    except OSError as error:
-        raise BadInput(f"--token-file {file} cannot be read: {error.strerror}") from None
 
 
 def _order(key: ApiKey) -> list[Scope]:
