@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -23,28 +22,26 @@ class RedisAudit:
 
     def __init__(self, calls: RedisCalls) -> None:
         self._calls, self._log = calls, f"{calls.prefix}control:audit"
-        self._appending = threading.Lock()
         self._last = (0, GENESIS)
+        """The last record that was seen here; where it is not the last, a round is lost."""
 
     def append(self, entry: AuditEntry) -> AuditRecord:
-        # Threads of one process need not be in each other's way.
-        with self._appending:
-            while True:
-                number, before = self._last
-                record = AuditRecord(number + 1, entry, digest(before, entry))
-                later = self._calls.run(
-                    "append_audit",
-                    token=True,
-                    after=str(number),
-                    tenant=entry.tenant,
-                    entry=json.dumps(asdict(entry)),
-                    digest=record.digest,
-                )
-                if not later:
-                    self._last = (record.id, record.digest)
-                    return record
-                # Somebody's record is in the log for each round lost.
-                self._last = (int(later[0]), later[1] or GENESIS)
+        while True:
+            number, before = self._last
+            record = AuditRecord(number + 1, entry, digest(before, entry))
+            later = self._calls.run(
+                "append_audit",
+                token=True,
+                after=str(number),
+                tenant=entry.tenant,
+                entry=json.dumps(asdict(entry)),
+                digest=record.digest,
+            )
+            if not later:
+                self._last = (record.id, record.digest)
+                return record
+            # Somebody's record is in the log for each round lost.
+            self._last = (int(later[0]), later[1] or GENESIS)
 
     def records(
         self, after: int = 0, limit: int = 100, tenant: str | None = None
