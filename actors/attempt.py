@@ -14,6 +14,7 @@ import re
 import signal
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,6 +22,8 @@ from typing import Any
 import ray
 
 from services.home import Home
+from services.journal.entry import Entry
+from services.journal.store_journal import PATIENCE_SECONDS, StoreJournal
 from services.role_log import keep_log
 from services.stores.lifecycle import JobState
 from services.stores.open import open_store
@@ -38,9 +41,6 @@ log = logging.getLogger("laconic.driver")
 _POLL_SECONDS = 0.5
 _HEARTBEAT_SECONDS = 2.0
 _RECORD_TRIES = 5
-_STORE_PATIENCE_SECONDS = 1800.0
-"""How long a store on a server may be out of reach: the driver waits meanwhile, and nothing that
-was trained is lost."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -66,6 +66,9 @@ class Attempt:
         self._ending = self._closing = False
         self._asked: type[Exception] | None = None
         self._command: Command | None = None
+        self.journal = StoreJournal(store, home.job(job_id).spool, job_id, attempt)
+        self._seen_command = self._held_command = self._saved_command = self._settled_command = 0
+        self._refused: list[int] = []
 
     # -- what subclasses say ----------------------------------------------------------------------
 
@@ -97,6 +100,27 @@ class Attempt:
         """Act on a command that does not end the attempt; return whether it is known."""
         return False
 
+    # -- what outlives the attempt ----------------------------------------------------------------
+
+    def position(self) -> dict[str, int]:
+        """Return how far the journal and the commands are, for a checkpoint."""
+        newest = self.journal.newest
+        return {
+            "attempt": newest.attempt,
+            "number": newest.number,
+            "command": max(self._seen_command, self._held_command),
+        }
+
+    def go_on_from(self, position: Mapping[str, int] | None, keep: Callable[[Entry], bool]) -> None:
+        """Begin where a checkpoint ended: stage moves it holds are not done again, and what earlier
+        attempts could not write is written, as far as ``keep`` says."""
+        self._held_command = self._saved_command = position["command"] if position else 0
+        self.journal.take_over(keep)
+
+    def saved(self, position: Mapping[str, int]) -> None:
+        """Note that there is a checkpoint with this position."""
+        self._saved_command = position["command"]
+
     # -- telling the outside ----------------------------------------------------------------------
 
     def event(
@@ -108,13 +132,11 @@ class Attempt:
         command: Command | None = None,
     ) -> None:
         """Append to the job's event log, with whoever sent the command that this comes of."""
-        self.store.append_event(
-            self.job_id,
+        self.journal.event(
             kind,
             message,
             level=level,
             data=data,
-            attempt=self.attempt,
             author=command.author if command else None,
             reason=command.reason if command else None,
         )
@@ -122,7 +144,7 @@ class Attempt:
     def progress(self, progress: dict[str, Any]) -> None:
         """Renew the heartbeat."""
         self._next_heartbeat = time.monotonic() + _HEARTBEAT_SECONDS
-        self.store.heartbeat(self.job_id, self.attempt, progress)
+        self.journal.heartbeat(progress)
 
     # -- hearing from the outside -----------------------------------------------------------------
 
@@ -130,6 +152,7 @@ class Attempt:
         """Runs inside every wait: lost workers, commands, heartbeat. May raise to end the wait."""
         if not self._closing:
             self.check_workers()
+        self.journal.flush()
         self.poll_commands()
         if time.monotonic() >= self._next_heartbeat and (now := self.current_progress()):
             self.progress(now)
@@ -138,8 +161,11 @@ class Attempt:
         """Act on commands. Cancel, stop and pause raise, unless :meth:`is_busy`."""
         if time.monotonic() >= self._next_poll:
             self._next_poll = time.monotonic() + _POLL_SECONDS
-            for command in self.store.take_commands(self.job_id, self.attempt):
-                self._obey(command)
+            for command in self.journal.commands(self._seen_command):
+                self._seen_command = command.id
+                if command.kind != "stage" or command.id > self._held_command:
+                    self._obey(command)
+            self._settle_commands()
         if self._asked is None or self._ending:
             return
         if not self.is_busy(pausing=self._asked is Paused):
@@ -155,7 +181,19 @@ class Attempt:
                 self._command = command
         elif not self.obey(command):
             said = f"unknown command {command.kind!r}"
-            self.event("command_refused", said, command.data, "warning", command)
+            self.refuse("command_refused", said, command)
+
+    def refuse(self, kind: str, why: str, command: Command) -> None:
+        """Say that a command comes to nothing; no later attempt is given it."""
+        self.event(kind, why, command.data, "warning", command)
+        self._refused.append(command.id)
+
+    def _settle_commands(self) -> None:
+        """Have the store forget what a checkpoint holds the effect of, and what was refused."""
+        if self._saved_command == self._settled_command and not self._refused:
+            return
+        if self.journal.settle(self._saved_command, self._refused):
+            self._settled_command, self._refused = self._saved_command, []
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """SIGTERM and SIGINT stop the attempt as the command does."""
@@ -187,6 +225,7 @@ class Attempt:
 
     def become_running(self) -> None:
         """Say that the job runs. If it was asked to end while it started, that is done instead."""
+        self.journal.drain()
         try:
             self.store.set_state(self.job_id, "running", attempt=self.attempt)
         except IllegalTransition:
@@ -240,6 +279,7 @@ class Attempt:
     def _record(self, state: JobState, cause: str | None) -> None:
         """Write the terminal state; a disk that was full a moment ago gets a few more chances."""
         asked = self._command if state in ("paused", "cancelled", "interrupted") else None
+        self.journal.drain()
         for attempt in range(_RECORD_TRIES):
             try:
                 self.store.set_state(
@@ -282,7 +322,7 @@ def run_driver(driver: type[Attempt], description: str) -> None:
     keep_log("driver", 0, home.job(args.job).logs)
     # The URL of the store may hold a password: it comes by the environment or the home folder,
     # never on the command line, which every user of the machine and Ray's job view can see.
-    store = open_store(None, home, patience=_STORE_PATIENCE_SECONDS)
+    store = open_store(None, home, patience=PATIENCE_SECONDS)
     attempt = driver(store, home, args.job, args.attempt)
     attempt.install_signals()
     code = attempt.main()

@@ -78,6 +78,7 @@ class TrainingRun:
             "work_id": self.learners.last_id,
             "optimizer_stage": self._optimizer_stage,
             "unevaluated": self._unevaluated,
+            "journal": self.journal.position(),
         }
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -196,6 +197,9 @@ class TrainingRun:
             return None
         if requested:
             self._boundary["machine"]["requested"] = requested.label
+            # The request is all that is kept of what came after the boundary.
+            command = self.journal.position()["command"]
+            self._boundary["journal"] = {**self._boundary["journal"], "command": command}
         return self._write_checkpoint()
 
     def _write_checkpoint(self) -> Checkpoint:
@@ -209,6 +213,7 @@ class TrainingRun:
         except Exception:
             shutil.rmtree(folder, ignore_errors=True)  # a full disk needs the room
             raise
+        self.journal.saved(self._boundary["journal"])
         removed = self.checkpoints.prune(self.spec.checkpoint.keep, self.machine.rollback_steps)
         self._uncheckpointed = 0
         seconds = time.monotonic() - started

@@ -421,6 +421,11 @@ class JobStore(Protocol):
         """Give the lease back, if this owner holds it."""
         ...
 
+    def hasty(self, patience: float) -> JobStore:
+        """The same store, of which each method repeats a call for so many seconds only while a
+        server cannot be reached; a file is as it was."""
+        ...
+
     def ping(self) -> None:
         """Return when the store answers; raise what stops it."""
         ...

@@ -46,20 +46,24 @@ from services.stores.redis_records import (
 class RedisJobStore:
     """:class:`services.stores.protocol.JobStore` on a Redis server."""
 
-    def __init__(self, address: RedisAddress, *, patience: float) -> None:
+    def __init__(
+        self, address: RedisAddress, *, patience: float, is_prepared: bool = False
+    ) -> None:
         """Connect, and begin a store where there is none.
 
         Args:
             address: the server.
             patience: how long each operation is repeated, in seconds, while the server cannot be
                 reached.
+            is_prepared: whether there is a store that was looked at; then nothing is contacted yet.
 
         Raises:
             UnknownLayout: a newer version of Laconic wrote it.
             StoreUnavailable: the server cannot be reached, refuses, or is too old.
         """
         self._calls = RedisCalls(address, patience)
-        prepare(self._calls)
+        if not is_prepared:
+            prepare(self._calls)
 
     # -- jobs ---------------------------------------------------------------------------------
 
@@ -354,6 +358,9 @@ class RedisJobStore:
 
     def release(self, name: str, owner: str) -> None:
         self._calls.run("release", name=name, owner=owner)
+
+    def hasty(self, patience: float) -> RedisJobStore:
+        return RedisJobStore(self._calls.address, patience=patience, is_prepared=True)
 
     def ping(self) -> None:
         self._calls.ask(lambda client: client.ping())

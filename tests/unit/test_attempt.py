@@ -188,19 +188,100 @@ def test_a_job_taken_out_of_the_queue_is_left_alone(store, tmp_path, job):
     assert store.events(job) == events
 
 
+class Machine:
+    """Takes every stage but one."""
+
+    @staticmethod
+    def request(to):
+        if to == "unknown":
+            raise ValueError("stage 'unknown' is unknown")
+        return to
+
+
+def begun(driver):
+    driver.run.machine = Machine
+    driver.begin_stages()
+
+
+def move(to, **fields):
+    def happen(driver):
+        driver.store.send_command(driver.job_id, "stage", {"to": to}, **fields)
+
+    return happen
+
+
+def moves(store, job):
+    kinds = ("stage_requested", "stage_refused", "command_refused")
+    return [(e.type, e.data["to"], e.attempt) for e in store.events(job) if e.type in kinds]
+
+
 def test_a_stage_that_was_asked_for_is_logged_with_who_and_why(store, tmp_path, job):
-    class Machine:
-        @staticmethod
-        def request(to):
-            return to
-
-    def stage(driver):
-        driver.run.machine = Machine
-        store.send_command(job, "stage", {"to": "exploration"}, author="ada", reason="plateau")
-
-    outcome(store, tmp_path, job, running, stage, at("generate"))
+    asked_for = move("exploration", author="ada", reason="plateau")
+    outcome(store, tmp_path, job, running, begun, asked_for, at("generate"))
     (event,) = [e for e in store.events(job) if e.type == "stage_requested"]
     assert (event.data, event.author, event.reason) == ({"to": "exploration"}, "ada", "plateau")
+
+
+def test_a_stage_move_that_comes_before_there_is_a_run_waits_for_it(store, tmp_path, job):
+    """Accepted while the job is queued or starts, and taken during the check of its answers."""
+    store.send_command(job, "stage", {"to": "exploration"}, author="ada")
+
+    def early(driver):
+        driver.run = None
+        driver._next_poll = 0.0
+        driver._gold_progress(1, 10)
+        assert moves(store, job) == []
+        driver.run = Run("starting")
+        driver._next_poll = 0.0
+        move("unknown")(driver)
+        driver.poll_commands()
+        assert moves(store, job) == []
+
+    outcome(store, tmp_path, job, early, running, begun)
+    assert moves(store, job) == [
+        ("stage_requested", "exploration", 1),
+        ("stage_refused", "unknown", 1),
+    ]
+
+
+class Lost(BaseException):
+    """The process ends here."""
+
+
+def lost(driver):
+    raise Lost
+
+
+def killed(store, tmp_path, job, *happens, attempt=1):
+    driver = Scripted(store, tmp_path, job, [*happens, lost], attempt)
+    with pytest.raises(Lost):
+        driver.main()
+    store.set_state(job, "failed", attempt=attempt)
+    store.begin_attempt(job)
+    return driver
+
+
+def saved(driver):
+    driver.kept = driver.position()
+    driver.saved(driver.kept)
+
+
+def test_a_stage_move_no_checkpoint_holds_is_done_by_the_next_attempt(store, tmp_path, job):
+    step = at("generate")
+    dead = killed(
+        *(store, tmp_path, job, running, begun, move("held"), move("unknown"), step, saved),
+        *(move("lost"), step),
+    )
+    assert [m[1] for m in moves(store, job)] == ["held", "unknown", "lost"]
+
+    def resumed(driver):
+        driver.go_on_from(dead.kept, lambda _: False)
+
+    killed(store, tmp_path, job, resumed, running, begun, step, saved, step, attempt=2)
+    assert moves(store, job)[3:] == [("stage_requested", "lost", 2)]
+    driver = Scripted(store, tmp_path, job, [running, begun, step], 3)
+    assert driver.main() == 0
+    assert len(moves(store, job)) == 4
 
 
 def test_an_attempt_without_a_step_leaves_at_once(store, tmp_path, job):

@@ -56,6 +56,8 @@ class World:
             event=lambda kind, _message, data, *_: self.events.append((kind, data)),
             progress=lambda _: None,
             poll_commands=lambda: None,
+            position=lambda: {"attempt": 1, "number": 0, "command": 0},
+            saved=lambda _: None,
         )
         questions = [Question("q", "?", ("1",))]
         run = self.run_class(
