@@ -25,6 +25,7 @@ from services.home import Home
 from services.journal.entry import Entry
 from services.journal.store_journal import PATIENCE_SECONDS, StoreJournal
 from services.role_log import keep_log
+from services.storage_full import is_storage_full
 from services.stores.lifecycle import JobState
 from services.stores.open import open_store
 from services.stores.protocol import (
@@ -40,7 +41,9 @@ log = logging.getLogger("laconic.driver")
 
 _POLL_SECONDS = 0.5
 _HEARTBEAT_SECONDS = 2.0
-_RECORD_TRIES = 5
+_RECORD_SECONDS = 1.0
+STORAGE_FULL = "storage_full"
+"""Reason and first word of the cause of a pause for want of room, and the type of its event."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -247,7 +250,7 @@ class Attempt:
             return self._leave("paused", "paused on request")
         except Exception as e:
             log.exception("the attempt failed")
-            return self._fail(e)
+            return self._pause_for_room(e) if is_storage_full(e) else self._fail(e)
         return self._end("succeeded", None, 0)
 
     def _leave(self, state: JobState, cause: str) -> int:
@@ -256,19 +259,34 @@ class Attempt:
             return self._end("cancelled", "cancelled on request", 0)
         return self._end(state, cause, 0)
 
+    def _pause_for_room(self, error: Exception) -> int:
+        """There was no room for a checkpoint or a result: the last ones are whole, so that the job
+        can go on from them once somebody has made room."""
+        cause = f"{STORAGE_FULL}: {_cause(error)}; make room, then resume the job"
+        self._ending = True
+        with contextlib.suppress(StoreUnavailable):  # its disk may be the one that is full
+            self.event(STORAGE_FULL, cause, {}, "error")
+        self.journal.drain()
+        try:
+            self._set_state("pausing", reason=STORAGE_FULL)
+        except IllegalTransition:
+            # It was asked to stop meanwhile: a stop leaves it resumable too, a cancel counts.
+            return self._end("interrupted", cause, 0)
+        return self._end("paused", cause, 0, reason=STORAGE_FULL)
+
     def _fail(self, error: Exception) -> int:
         cause = _cause(error)
         with contextlib.suppress(StoreUnavailable):  # a full disk must not hide the record below
             self.event("failed", cause, {"traceback": traceback.format_exc()[-8000:]}, "error")
         return self._end("failed", cause, 1)
 
-    def _end(self, state: JobState, cause: str | None, code: int) -> int:
+    def _end(self, state: JobState, cause: str | None, code: int, reason: str | None = None) -> int:
         """Write the terminal record; only then let the workers go."""
         self._ending = self._closing = True
         if last := self.last_progress():
             with contextlib.suppress(StoreUnavailable):
                 self.progress(last)
-        self._record(state, cause)
+        self._record(state, cause, reason)
         self.kill_workers()
         return code
 
@@ -276,26 +294,29 @@ class Attempt:
         """Return what the last heartbeat tells."""
         return self.current_progress()
 
-    def _record(self, state: JobState, cause: str | None) -> None:
-        """Write the terminal state; a disk that was full a moment ago gets a few more chances."""
+    def _record(self, state: JobState, cause: str | None, reason: str | None) -> None:
+        """Write the terminal state, after all that the journal has."""
         asked = self._command if state in ("paused", "cancelled", "interrupted") else None
         self.journal.drain()
-        for attempt in range(_RECORD_TRIES):
+        self._set_state(
+            state,
+            cause=cause,
+            author=asked.author if asked else None,
+            reason=reason or (asked.reason if asked else None),
+        )
+
+    def _set_state(self, state: JobState, **said: Any) -> None:
+        """Set the job's state; a disk that is full just now gets the time that a server gets."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
             try:
-                self.store.set_state(
-                    self.job_id,
-                    state,
-                    attempt=self.attempt,
-                    cause=cause,
-                    author=asked.author if asked else None,
-                    reason=asked.reason if asked else None,
-                )
-            except StoreUnavailable:
-                if attempt == _RECORD_TRIES - 1:
-                    raise
-                time.sleep(1)
-            else:
+                self.store.set_state(self.job_id, state, attempt=self.attempt, **said)
                 return
+            except StoreUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+                log.exception("%s is not on record yet", state)
+                time.sleep(_RECORD_SECONDS)
 
 
 def _cause(error: Exception) -> str:

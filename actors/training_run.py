@@ -28,6 +28,7 @@ from services.prompt_stream import PromptStream, derive_seed
 from services.rollout.request import Decoding, RolloutRequest
 from services.spec.job import JobSpec
 from services.step_record import EtaEstimate, learner_figures, position, rollout_figures
+from services.storage_full import StorageFull, is_storage_full
 
 
 class StageSwitched(Exception):
@@ -210,8 +211,11 @@ class TrainingRun:
             item = {"kind": "checkpoint", "folder": str(folder)}
             self.learners.do(item, "the learners to checkpoint")
             checkpoint = self.checkpoints.seal(folder, step, self._boundary)
-        except Exception:
+        except Exception as e:
+            is_full = is_storage_full(e, folder)
             shutil.rmtree(folder, ignore_errors=True)  # a full disk needs the room
+            if is_full:
+                raise StorageFull(f"no room for the checkpoint of step {step} ({e})") from e
             raise
         self.journal.saved(self._boundary["journal"])
         removed = self.checkpoints.prune(self.spec.checkpoint.keep, self.machine.rollback_steps)

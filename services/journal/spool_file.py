@@ -20,6 +20,11 @@ class SpoolFile:
         self._folder = folder
         self._path = folder / f"{attempt:06d}{_ENDING}"
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether earlier attempts have left something that was not taken over yet."""
+        return any(path < self._path for path in self._folder.glob(f"*{_ENDING}"))
+
     def take_over(self, keep: Callable[[Entry], bool]) -> list[Entry]:
         """Make what earlier attempts have left this attempt's own, and drop what is not to be
         kept; return the rest in order.
@@ -27,6 +32,8 @@ class SpoolFile:
         A later file holds all that counts of the earlier ones: an attempt that was killed in here
         leaves things as they were or as they are to be.
         """
+        for debris in self._folder.glob("*.partial"):
+            debris.unlink()
         left = sorted(self._folder.glob(f"*{_ENDING}"))
         kept = [entry for entry in _read(left[-1]) if keep(entry)] if left else []
         if kept:

@@ -70,8 +70,12 @@ class StoreJournal:
         return JournalMark(self._attempt, self._number)
 
     def take_over(self, keep: Callable[[Entry], bool]) -> None:
-        """Hand in what earlier attempts have left and is to be kept; to be called before anything
-        is written."""
+        """Hand in what earlier attempts have left and is to be kept. Where they left something,
+        nothing can be written before.
+
+        Raises:
+            OSError: there is no room to make it this attempt's own.
+        """
         self._spool = Spool(self._limit, self._file.take_over(keep))
         self.flush()
 
@@ -97,6 +101,10 @@ class StoreJournal:
         self._write("metrics", {"step": step, "record": dict(record)})
 
     def _write(self, kind: EntryKind, body: dict[str, Any]) -> None:
+        if self._file.is_awaited:
+            # The store would take nothing of an earlier attempt after this.
+            log.warning("not written, for what was left is not taken over: %s %s", kind, body)
+            return
         self._number += 1
         entry = Entry(self.newest, kind, body)
         self.flush()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 
 import pytest
@@ -282,6 +284,42 @@ def test_a_stage_move_no_checkpoint_holds_is_done_by_the_next_attempt(store, tmp
     driver = Scripted(store, tmp_path, job, [running, begun, step], 3)
     assert driver.main() == 0
     assert len(moves(store, job)) == 4
+
+
+def no_room(code=errno.ENOSPC):
+    def happen(driver):
+        raise OSError(code, os.strerror(code), "step-000003")
+
+    return happen
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("before", [[], [running]], ids=["starting", "running"])
+def test_a_disk_without_room_pauses_the_job(store, tmp_path, job, code, before):
+    """The error is raised by hand; a real full disk is in the integration and end-to-end tests."""
+    driver, exit_code, record = outcome(store, tmp_path, job, *before, no_room(code))
+    assert (exit_code, record.state, driver.killed) == (0, "paused", True)
+    assert record.cause.startswith("storage_full: ")
+    assert os.strerror(code) in record.cause
+    last = store.events(job)[-1]
+    assert (last.reason, last.author) == ("storage_full", None)
+    assert [e.level for e in store.events(job) if e.type == "storage_full"] == ["error"]
+    assert store.begin_attempt(job).attempt == 2
+
+
+def test_a_disk_without_room_does_not_undo_a_cancel_or_a_stop(store, tmp_path, job):
+    _, _, record = outcome(store, tmp_path, job, running, asked("stop"), no_room())
+    assert record.state == "interrupted"
+    assert record.cause.startswith("storage_full: ")
+    store.begin_attempt(job)
+    driver = Scripted(store, tmp_path, job, [running, asked("cancel"), no_room()], 2)
+    driver.main()
+    assert store.get_job(job).state == "cancelled"
+
+
+def test_other_faults_of_a_disk_fail_the_job(store, tmp_path, job):
+    _, _, record = outcome(store, tmp_path, job, running, no_room(errno.EIO))
+    assert record.state == "failed"
 
 
 def test_an_attempt_without_a_step_leaves_at_once(store, tmp_path, job):

@@ -136,6 +136,23 @@ def test_an_attempt_killed_meanwhile_leaves_what_its_checkpoint_holds(server, st
     assert notes(store, job) == said(1, 5)
 
 
+def test_what_was_left_is_written_before_anything_else(server, store, tmp_path, job):
+    """An attempt that ends before it has taken over says nothing, so that the next one may."""
+    journal = journal_of(store, tmp_path, job)
+    server.kill()
+    step(journal, 1)
+    server.start()
+    for attempt in (1, 2):
+        store.set_state(job, "failed", attempt=attempt)
+        store.begin_attempt(job)
+        following = journal_of(store, tmp_path, job, attempt + 1)
+        if attempt == 1:
+            following.event("note", "too early")
+    following.take_over(lambda _: True)
+    step(following, 2)
+    assert notes(store, job) == said(1, 2)
+
+
 def test_one_killed_while_it_hands_in_doubles_nothing(server, store, tmp_path, job):
     journal = journal_of(store, tmp_path, job)
     server.kill()
