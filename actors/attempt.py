@@ -14,6 +14,7 @@ import re
 import signal
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,7 +22,10 @@ from typing import Any
 import ray
 
 from services.home import Home
+from services.journal.entry import Entry
+from services.journal.store_journal import PATIENCE_SECONDS, StoreJournal
 from services.role_log import keep_log
+from services.storage_full import is_storage_full
 from services.stores.lifecycle import JobState
 from services.stores.open import open_store
 from services.stores.protocol import (
@@ -37,10 +41,9 @@ log = logging.getLogger("laconic.driver")
 
 _POLL_SECONDS = 0.5
 _HEARTBEAT_SECONDS = 2.0
-_RECORD_TRIES = 5
-_STORE_PATIENCE_SECONDS = 1800.0
-"""How long a store on a server may be out of reach: the driver waits meanwhile, and nothing that
-was trained is lost."""
+_RECORD_SECONDS = 1.0
+STORAGE_FULL = "storage_full"
+"""Reason and first word of the cause of a pause for want of room, and the type of its event."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -66,6 +69,9 @@ class Attempt:
         self._ending = self._closing = False
         self._asked: type[Exception] | None = None
         self._command: Command | None = None
+        self.journal = StoreJournal(store, home.job(job_id).spool, job_id, attempt)
+        self._seen_command = self._held_command = self._saved_command = self._settled_command = 0
+        self._refused: list[int] = []
 
     # -- what subclasses say ----------------------------------------------------------------------
 
@@ -97,6 +103,27 @@ class Attempt:
         """Act on a command that does not end the attempt; return whether it is known."""
         return False
 
+    # -- what outlives the attempt ----------------------------------------------------------------
+
+    def position(self) -> dict[str, int]:
+        """Return how far the journal and the commands are, for a checkpoint."""
+        newest = self.journal.newest
+        return {
+            "attempt": newest.attempt,
+            "number": newest.number,
+            "command": max(self._seen_command, self._held_command),
+        }
+
+    def go_on_from(self, position: Mapping[str, int] | None, keep: Callable[[Entry], bool]) -> None:
+        """Begin where a checkpoint ended: stage moves it holds are not done again, and what earlier
+        attempts could not write is written, as far as ``keep`` says."""
+        self._held_command = self._saved_command = position["command"] if position else 0
+        self.journal.take_over(keep)
+
+    def saved(self, position: Mapping[str, int]) -> None:
+        """Note that there is a checkpoint with this position."""
+        self._saved_command = position["command"]
+
     # -- telling the outside ----------------------------------------------------------------------
 
     def event(
@@ -108,13 +135,11 @@ class Attempt:
         command: Command | None = None,
     ) -> None:
         """Append to the job's event log, with whoever sent the command that this comes of."""
-        self.store.append_event(
-            self.job_id,
+        self.journal.event(
             kind,
             message,
             level=level,
             data=data,
-            attempt=self.attempt,
             author=command.author if command else None,
             reason=command.reason if command else None,
         )
@@ -122,7 +147,7 @@ class Attempt:
     def progress(self, progress: dict[str, Any]) -> None:
         """Renew the heartbeat."""
         self._next_heartbeat = time.monotonic() + _HEARTBEAT_SECONDS
-        self.store.heartbeat(self.job_id, self.attempt, progress)
+        self.journal.heartbeat(progress)
 
     # -- hearing from the outside -----------------------------------------------------------------
 
@@ -130,6 +155,7 @@ class Attempt:
         """Runs inside every wait: lost workers, commands, heartbeat. May raise to end the wait."""
         if not self._closing:
             self.check_workers()
+        self.journal.flush()
         self.poll_commands()
         if time.monotonic() >= self._next_heartbeat and (now := self.current_progress()):
             self.progress(now)
@@ -138,8 +164,11 @@ class Attempt:
         """Act on commands. Cancel, stop and pause raise, unless :meth:`is_busy`."""
         if time.monotonic() >= self._next_poll:
             self._next_poll = time.monotonic() + _POLL_SECONDS
-            for command in self.store.take_commands(self.job_id, self.attempt):
-                self._obey(command)
+            for command in self.journal.commands(self._seen_command):
+                self._seen_command = command.id
+                if command.kind != "stage" or command.id > self._held_command:
+                    self._obey(command)
+            self._settle_commands()
         if self._asked is None or self._ending:
             return
         if not self.is_busy(pausing=self._asked is Paused):
@@ -155,7 +184,19 @@ class Attempt:
                 self._command = command
         elif not self.obey(command):
             said = f"unknown command {command.kind!r}"
-            self.event("command_refused", said, command.data, "warning", command)
+            self.refuse("command_refused", said, command)
+
+    def refuse(self, kind: str, why: str, command: Command) -> None:
+        """Say that a command comes to nothing; no later attempt is given it."""
+        self.event(kind, why, command.data, "warning", command)
+        self._refused.append(command.id)
+
+    def _settle_commands(self) -> None:
+        """Have the store forget what a checkpoint holds the effect of, and what was refused."""
+        if self._saved_command == self._settled_command and not self._refused:
+            return
+        if self.journal.settle(self._saved_command, self._refused):
+            self._settled_command, self._refused = self._saved_command, []
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """SIGTERM and SIGINT stop the attempt as the command does."""
@@ -187,6 +228,7 @@ class Attempt:
 
     def become_running(self) -> None:
         """Say that the job runs. If it was asked to end while it started, that is done instead."""
+        self.journal.drain()
         try:
             self.store.set_state(self.job_id, "running", attempt=self.attempt)
         except IllegalTransition:
@@ -208,7 +250,7 @@ class Attempt:
             return self._leave("paused", "paused on request")
         except Exception as e:
             log.exception("the attempt failed")
-            return self._fail(e)
+            return self._pause_for_room(e) if is_storage_full(e) else self._fail(e)
         return self._end("succeeded", None, 0)
 
     def _leave(self, state: JobState, cause: str) -> int:
@@ -217,19 +259,34 @@ class Attempt:
             return self._end("cancelled", "cancelled on request", 0)
         return self._end(state, cause, 0)
 
+    def _pause_for_room(self, error: Exception) -> int:
+        """There was no room for a checkpoint or a result: the last ones are whole, so that the job
+        can go on from them once somebody has made room."""
+        cause = f"{STORAGE_FULL}: {_cause(error)}; make room, then resume the job"
+        self._ending = True
+        with contextlib.suppress(StoreUnavailable):  # its disk may be the one that is full
+            self.event(STORAGE_FULL, cause, {}, "error")
+        self.journal.drain()
+        try:
+            self._set_state("pausing", reason=STORAGE_FULL)
+        except IllegalTransition:
+            # It was asked to stop meanwhile: a stop leaves it resumable too, a cancel counts.
+            return self._end("interrupted", cause, 0)
+        return self._end("paused", cause, 0, reason=STORAGE_FULL)
+
     def _fail(self, error: Exception) -> int:
         cause = _cause(error)
         with contextlib.suppress(StoreUnavailable):  # a full disk must not hide the record below
             self.event("failed", cause, {"traceback": traceback.format_exc()[-8000:]}, "error")
         return self._end("failed", cause, 1)
 
-    def _end(self, state: JobState, cause: str | None, code: int) -> int:
+    def _end(self, state: JobState, cause: str | None, code: int, reason: str | None = None) -> int:
         """Write the terminal record; only then let the workers go."""
         self._ending = self._closing = True
         if last := self.last_progress():
             with contextlib.suppress(StoreUnavailable):
                 self.progress(last)
-        self._record(state, cause)
+        self._record(state, cause, reason)
         self.kill_workers()
         return code
 
@@ -237,25 +294,29 @@ class Attempt:
         """Return what the last heartbeat tells."""
         return self.current_progress()
 
-    def _record(self, state: JobState, cause: str | None) -> None:
-        """Write the terminal state; a disk that was full a moment ago gets a few more chances."""
+    def _record(self, state: JobState, cause: str | None, reason: str | None) -> None:
+        """Write the terminal state, after all that the journal has."""
         asked = self._command if state in ("paused", "cancelled", "interrupted") else None
-        for attempt in range(_RECORD_TRIES):
+        self.journal.drain()
+        self._set_state(
+            state,
+            cause=cause,
+            author=asked.author if asked else None,
+            reason=reason or (asked.reason if asked else None),
+        )
+
+    def _set_state(self, state: JobState, **said: Any) -> None:
+        """Set the job's state; a disk that is full just now gets the time that a server gets."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
             try:
-                self.store.set_state(
-                    self.job_id,
-                    state,
-                    attempt=self.attempt,
-                    cause=cause,
-                    author=asked.author if asked else None,
-                    reason=asked.reason if asked else None,
-                )
-            except StoreUnavailable:
-                if attempt == _RECORD_TRIES - 1:
-                    raise
-                time.sleep(1)
-            else:
+                self.store.set_state(self.job_id, state, attempt=self.attempt, **said)
                 return
+            except StoreUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+                log.exception("%s is not on record yet", state)
+                time.sleep(_RECORD_SECONDS)
 
 
 def _cause(error: Exception) -> str:
@@ -282,7 +343,7 @@ def run_driver(driver: type[Attempt], description: str) -> None:
     keep_log("driver", 0, home.job(args.job).logs)
     # The URL of the store may hold a password: it comes by the environment or the home folder,
     # never on the command line, which every user of the machine and Ray's job view can see.
-    store = open_store(None, home, patience=_STORE_PATIENCE_SECONDS)
+    store = open_store(None, home, patience=PATIENCE_SECONDS)
     attempt = driver(store, home, args.job, args.attempt)
     attempt.install_signals()
     code = attempt.main()

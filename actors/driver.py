@@ -17,10 +17,12 @@ from actors.roles import Roles, start_roles
 from actors.training_run import TrainingRun
 from actors.waiting import Waiter
 from services.builtin import resolve_path
-from services.checkpoints import CheckpointStore
+from services.checkpoints import Checkpoint, CheckpointStore
 from services.home import Home
 from services.job_data import load_job_data
+from services.journal.entry import is_held
 from services.reports.machine import describe_machine
+from services.stores.journal_mark import JournalMark
 from services.stores.protocol import Command, JobStore
 
 log = logging.getLogger("laconic.driver")
@@ -42,11 +44,12 @@ class Driver(Attempt):
         self.roles: Roles | None = None
         self._replay: ReplayWatch | None = None
         self._next_gold_progress = 0.0
+        self._wishes: list[Command] | None = []
 
     def metrics(self, step: int, record: dict[str, Any]) -> None:
         """Write the record of one step."""
         record["attempt"] = self.attempt
-        self.store.append_metrics(self.job_id, self.attempt, step, record)
+        self.journal.metrics(step, record)
 
     def progress(self, progress: dict[str, Any]) -> None:
         if self._replay is not None:
@@ -77,30 +80,50 @@ class Driver(Attempt):
         return self.run is not None and self.run.phase in (_STEP if pausing else _UNDIVIDED)
 
     def obey(self, command: Command) -> bool:
-        if command.kind != "stage" or self.run is None:
+        if command.kind != "stage":
             return False
+        if self._wishes is None:
+            self._request(command)
+        else:
+            self._wishes.append(command)
+        return True
+
+    def _request(self, command: Command) -> None:
+        assert self.run is not None
         try:
             target = self.run.machine.request(command.data["to"])
         except ValueError as e:
-            self.event("stage_refused", str(e), command.data, "warning", command)
+            self.refuse("stage_refused", str(e), command)
         else:
             said = f"stage {target} was requested"
             self.event("stage_requested", said, {"to": target}, command=command)
-        return True
+
+    def begin_stages(self) -> None:
+        """Take stage moves from now on, first those that came before there was a run to ask."""
+        wishes, self._wishes = self._wishes or [], None
+        for command in wishes:
+            self._request(command)
+
+    def _go_on_from(self, checkpoint: Checkpoint | None) -> None:
+        position = checkpoint.state.get("journal") if checkpoint else None
+        newest = JournalMark(position["attempt"], position["number"]) if position else None
+        step = checkpoint.step if checkpoint else 0
+        self.go_on_from(position, lambda entry: is_held(entry, newest, step))
 
     def work(self) -> None:
         spec, paths = self.spec, self.home.job(self.job_id)
+        checkpoints = CheckpointStore(paths.checkpoints)
+        checkpoints.recover()
+        checkpoint, passed_over = checkpoints.latest()
+        checkpoints.set_aside(passed_over)
+        self._go_on_from(checkpoint)
+        for problem in passed_over:
+            self.event("checkpoint_skipped", problem, {}, level="warning")
         model = resolve_path(spec.model.path)
         data = load_job_data(spec, paths.gold_check, self._gold_progress)
         for notice in data.notices:
             self.event(notice.kind, notice.message, notice.data, notice.level)
         self.connect()
-        checkpoints = CheckpointStore(paths.checkpoints)
-        checkpoints.recover()
-        checkpoint, passed_over = checkpoints.latest()
-        checkpoints.set_aside(passed_over)
-        for problem in passed_over:
-            self.event("checkpoint_skipped", problem, {}, level="warning")
         self.roles = start_roles(
             self.job_id, spec, model, checkpoint.folder if checkpoint else None, paths.ray_train
         )
@@ -113,6 +136,7 @@ class Driver(Attempt):
         if checkpoint:
             run.restore(checkpoint)
             self.event("resumed", f"resumed from step {checkpoint.step}", {"step": checkpoint.step})
+        self.begin_stages()
         # Steps beyond the checkpoint are run again; without one, all of them.
         self.store.truncate_metrics(self.job_id, self.attempt, checkpoint.step if checkpoint else 0)
         self.become_running()

@@ -51,6 +51,8 @@ class EvaluationDriver(Attempt):
         return "; the finished chunks are kept"
 
     def work(self) -> None:
+        # Finished benchmarks are told of again: what the attempt before could not say is dropped.
+        self.go_on_from(None, lambda entry: False)
         spec, result = self.spec, ResultFolder(self.home.job(self.job_id).result)
         self._model = model_folder(spec.model.path, self.store, self.home)
         facts, identity = inspect_model(self._model), identify(self._model)

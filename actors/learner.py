@@ -25,6 +25,7 @@ from services.learning.token_probe import Probe
 from services.numerics import make_reproducible
 from services.role_log import keep_log
 from services.spec.job import LearnerSpec
+from services.storage_full import is_storage_full
 from services.tiny_reasoner.traces import CONNECTORS
 
 log = logging.getLogger("laconic.learner")
@@ -75,7 +76,10 @@ class LearnerLoop:
             except Exception as e:
                 log.exception("work item %s failed", item["kind"])
                 # The driver must learn the cause even though this process is about to die.
-                self._complete(item, {"error": f"{type(e).__name__}: {e}", "where": _where(e)})
+                said: dict[str, Any] = {"error": f"{type(e).__name__}: {e}", "where": _where(e)}
+                if item["kind"] == "checkpoint":
+                    said["storage_full"] = is_storage_full(e, Path(item["folder"]))
+                self._complete(item, said)
                 raise
             self._complete(item, result)
 

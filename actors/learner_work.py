@@ -10,6 +10,7 @@ import ray
 
 from actors.roles import Handle
 from actors.waiting import Waiter
+from services.storage_full import StorageFull
 
 
 class LearnerFailed(RuntimeError):
@@ -67,7 +68,7 @@ class LearnerWork:
         """Wait for the acknowledgement of a work item.
 
         Raises:
-            LearnerFailed: with the learner's own words.
+            StorageFull, LearnerFailed: with the learner's own words.
         """
 
         def poll() -> dict[str, Any] | None:
@@ -77,6 +78,8 @@ class LearnerWork:
             return answer
 
         result: dict[str, Any] = self._waiter.until(poll, self._timeout, what)
+        if result.get("storage_full"):
+            raise StorageFull(result["error"])
         if "error" in result:
             raise LearnerFailed(f"{result['error']}\n{result['where']}")
         return result

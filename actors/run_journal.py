@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from services.stores.protocol import EventLevel
@@ -19,3 +20,11 @@ class RunJournal(Protocol):
     def progress(self, progress: dict[str, Any]) -> None: ...
 
     def poll_commands(self) -> None: ...
+
+    def position(self) -> dict[str, int]:
+        """How far the journal and the commands are."""
+        ...
+
+    def saved(self, position: Mapping[str, int]) -> None:
+        """There is a checkpoint with this position."""
+        ...

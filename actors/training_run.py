@@ -28,6 +28,7 @@ from services.prompt_stream import PromptStream, derive_seed
 from services.rollout.request import Decoding, RolloutRequest
 from services.spec.job import JobSpec
 from services.step_record import EtaEstimate, learner_figures, position, rollout_figures
+from services.storage_full import StorageFull, is_storage_full
 
 
 class StageSwitched(Exception):
@@ -78,6 +79,7 @@ class TrainingRun:
             "work_id": self.learners.last_id,
             "optimizer_stage": self._optimizer_stage,
             "unevaluated": self._unevaluated,
+            "journal": self.journal.position(),
         }
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -196,6 +198,9 @@ class TrainingRun:
             return None
         if requested:
             self._boundary["machine"]["requested"] = requested.label
+            # The request is all that is kept of what came after the boundary.
+            command = self.journal.position()["command"]
+            self._boundary["journal"] = {**self._boundary["journal"], "command": command}
         return self._write_checkpoint()
 
     def _write_checkpoint(self) -> Checkpoint:
@@ -206,9 +211,13 @@ class TrainingRun:
             item = {"kind": "checkpoint", "folder": str(folder)}
             self.learners.do(item, "the learners to checkpoint")
             checkpoint = self.checkpoints.seal(folder, step, self._boundary)
-        except Exception:
+        except Exception as e:
+            is_full = is_storage_full(e, folder)
             shutil.rmtree(folder, ignore_errors=True)  # a full disk needs the room
+            if is_full:
+                raise StorageFull(f"no room for the checkpoint of step {step} ({e})") from e
             raise
+        self.journal.saved(self._boundary["journal"])
         removed = self.checkpoints.prune(self.spec.checkpoint.keep, self.machine.rollback_steps)
         self._uncheckpointed = 0
         seconds = time.monotonic() - started

@@ -8,6 +8,7 @@ store, one looks after the jobs at a time; another takes over when it is gone.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
@@ -170,7 +171,9 @@ class Reconciler:
         except LaunchError as error:
             self._tell_once(job, "waiting", f"waits for Ray: {error}")
             return
-        self._note_submission(job)
+        # Where it has ended already, its driver must go all the same.
+        with contextlib.suppress(StaleAttempt):
+            self._note_submission(job)
         if context.store.get_job(job.id).state not in ACTIVE:
             self._stop(name)
 

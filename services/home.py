@@ -118,5 +118,10 @@ class JobFolder:
         return self.root / "logs"
 
     @property
+    def spool(self) -> Path:
+        """What drivers could not write into the job store yet (:mod:`services.journal`)."""
+        return self.root / "spool"
+
+    @property
     def driver_log(self) -> Path:
         return self.root / "driver.log"

@@ -26,11 +26,41 @@ local function illegal()
   return {'illegal', found[1], found[2] or ''}
 end
 
+-- Whether what carries this mark of a driver's journal is there already; notes it where it is not.
+local function is_known(mark)
+  if not given(mark) then
+    return false
+  end
+  local found = redis.call('HMGET', job, 'journal_attempt', 'journal_number')
+  local attempt, number = tonumber(found[1] or 0), tonumber(found[2] or 0)
+  local of, at = tonumber(mark.attempt), tonumber(mark.number)
+  if of < attempt or (of == attempt and at <= number) then
+    return true
+  end
+  redis.call('HSET', job, 'journal_attempt', mark.attempt, 'journal_number', mark.number)
+  return false
+end
+
+local function id_of(command)
+  return tonumber(string.match(command, '^%d+'))
+end
+
+-- Leave those of the job's commands that pass.
+local function keep_commands(passes)
+  local all = redis.call('LRANGE', job .. ':commands', 0, -1)
+  redis.call('DEL', job .. ':commands')
+  for _, command in ipairs(all) do
+    if passes(command) then
+      redis.call('RPUSH', job .. ':commands', command)
+    end
+  end
+end
+
 local EVENT = {'type', 'message', 'level', 'attempt', 'data', 'author', 'reason'}
 
 local function add_event(event)
   local id = redis.call('HINCRBY', job, 'last_event', 1)
-  local row = {'time', now}
+  local row = {'time', given(event.at) and event.at or now}
   for _, name in ipairs(EVENT) do
     if given(event[name]) then
       row[#row + 1] = name
@@ -116,18 +146,12 @@ function operations.begin_attempt(a)
   local attempt = tostring(redis.call('HINCRBY', job, 'attempt', 1))
   for _, name in ipairs({
     'cause', 'started_at', 'finished_at', 'heartbeat_at', 'progress', 'stage',
-    'ray_submission_id', 'cancel_requested_at', 'cancel_grace_seconds',
+    'ray_submission_id', 'cancel_requested_at', 'cancel_grace_seconds', 'commands_taken',
   }) do
     redis.call('HDEL', job, name)
   end
   change({})
-  local waiting = redis.call('LRANGE', job .. ':commands', 0, -1)
-  redis.call('DEL', job .. ':commands')
-  for _, command in ipairs(waiting) do
-    if string.match(command, '^%d+ stage ') then
-      redis.call('RPUSH', job .. ':commands', command)
-    end
-  end
+  keep_commands(function(command) return string.match(command, '^%d+ stage ') end)
   enter('queued', attempt, a)
   return {'ok', record(job)}
 end
@@ -175,10 +199,13 @@ function operations.heartbeat(a)
 end
 
 function operations.append_event(a)
-  return {'ok', add_event(a)}
+  return {'ok', is_known(a.mark) and 0 or add_event(a)}
 end
 
 function operations.append_metrics(a)
+  if is_known(a.mark) then
+    return {'ok'}
+  end
   redis.call('ZREMRANGEBYSCORE', job .. ':metrics', a.step, a.step)
   redis.call('ZADD', job .. ':metrics', a.step, a.record)
   return {'ok'}
@@ -219,10 +246,31 @@ function operations.send_command(a)
   return {'ok', id}
 end
 
-function operations.take_commands()
-  local waiting = redis.call('LRANGE', job .. ':commands', 0, -1)
-  redis.call('DEL', job .. ':commands')
-  return {'ok', waiting}, #waiting == 0
+-- Commands stay in their list until they are settled; how far they were taken is a field of the job.
+function operations.take_commands(a)
+  local taken = tonumber(redis.call('HGET', job, 'commands_taken') or 0)
+  local after = given(a.after) and tonumber(a.after) or taken
+  local waiting, last = {}, taken
+  for _, command in ipairs(redis.call('LRANGE', job .. ':commands', 0, -1)) do
+    local id = id_of(command)
+    if id > after then
+      waiting[#waiting + 1] = command
+      last = math.max(last, id)
+    end
+  end
+  if last > taken then
+    redis.call('HSET', job, 'commands_taken', string.format('%d', last))
+  end
+  return {'ok', waiting}, last == taken
+end
+
+function operations.settle_commands(a)
+  local through = tonumber(a.through)
+  keep_commands(function(command)
+    local id = id_of(command)
+    return id > through and not a.also[string.format('%d', id)]
+  end)
+  return {'ok'}
 end
 
 function operations.trim(a)

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Protocol
 from services.spec.evaluation_job import EvaluationJobSpec
 from services.spec.job import JobSpec
 from services.spec.kind import JobKind, Spec
+from services.stores.journal_mark import JournalMark
 from services.stores.lifecycle import Action, CommandKind, JobState, actions
 from services.stores.listing import EVERY_JOB, JobFilter
 
@@ -116,7 +117,7 @@ class EventRecord:
 
 @dataclass(frozen=True)
 class Command:
-    """A wish of the control plane, taken once by the driver."""
+    """A wish of the control plane. Ids grow in the order in which wishes were accepted."""
 
     id: int
     kind: CommandKind
@@ -263,8 +264,9 @@ class JobStore(Protocol):
         author: str | None = None,
         reason: str | None = None,
     ) -> JobRecord:
-        """Resume: attempt + 1, state ``queued``; of the commands nobody took, wishes for a stage
-        stay, all others are dropped.
+        """Resume: attempt + 1, state ``queued``. Wishes for a stage that nobody took, or that the
+        attempt before took and did not settle, wait for the new attempt; all other commands are
+        dropped.
 
         Raises:
             IllegalTransition: the job is neither paused nor interrupted nor failed.
@@ -295,7 +297,9 @@ class JobStore(Protocol):
         """
         ...
 
-    def set_ray_submission(self, job_id: str, attempt: int, submission_id: str) -> None: ...
+    def set_ray_submission(self, job_id: str, attempt: int, submission_id: str) -> None:
+        """Note what Ray calls the driver. StaleAttempt also when the job has ended."""
+        ...
 
     def heartbeat(self, job_id: str, attempt: int, progress: Mapping[str, Any]) -> None:
         """Store the time and the driver's progress. StaleAttempt also when the job has ended."""
@@ -312,8 +316,12 @@ class JobStore(Protocol):
         attempt: int | None = None,
         author: str | None = None,
         reason: str | None = None,
+        mark: JournalMark | None = None,
+        at: float | None = None,
     ) -> int:
-        """Add a line to the job's log and return its id."""
+        """Add a line to the job's log and return its id, or 0 where its ``mark`` says that it is
+        there already. With an ``attempt``, StaleAttempt also when the job has ended. ``at`` is when
+        it happened, in Unix seconds, where that is not now."""
         ...
 
     def events(self, job_id: str, after: int = 0, limit: int = 100) -> list[EventRecord]:
@@ -326,10 +334,16 @@ class JobStore(Protocol):
         ...
 
     def append_metrics(
-        self, job_id: str, attempt: int, step: int, record: Mapping[str, Any]
+        self,
+        job_id: str,
+        attempt: int,
+        step: int,
+        record: Mapping[str, Any],
+        *,
+        mark: JournalMark | None = None,
     ) -> None:
-        """Store the record of one step; a step written again replaces its record. StaleAttempt also
-        when the job has ended."""
+        """Store the record of one step; a step written again replaces its record, unless its
+        ``mark`` says that it is there already. StaleAttempt also when the job has ended."""
         ...
 
     def metrics(self, job_id: str, after_step: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
@@ -365,9 +379,23 @@ class JobStore(Protocol):
         """
         ...
 
-    def take_commands(self, job_id: str, attempt: int) -> list[Command]:
-        """Commands not taken before, in order; each is handed out once. StaleAttempt also when
-        the job has ended."""
+    def take_commands(
+        self, job_id: str, attempt: int, *, after: int | None = None
+    ) -> list[Command]:
+        """Commands this attempt has not taken before, in order. StaleAttempt also when the job has
+        ended.
+
+        ``after`` is the id of the newest one that the driver knows of: all later ones are handed
+        out, also those that it took already in an answer that was lost.
+        """
+        ...
+
+    def settle_commands(
+        self, job_id: str, attempt: int, through: int, also: Collection[int] = ()
+    ) -> None:
+        """Forget commands that no later attempt is to be given: those up to the id ``through``,
+        whose effect a checkpoint holds, and ``also`` others, which came to nothing. StaleAttempt
+        also when the job has ended."""
         ...
 
     # -- keeping within bounds --------------------------------------------------------------------
@@ -391,6 +419,11 @@ class JobStore(Protocol):
 
     def release(self, name: str, owner: str) -> None:
         """Give the lease back, if this owner holds it."""
+        ...
+
+    def hasty(self, patience: float) -> JobStore:
+        """The same store, of which each method repeats a call for so many seconds only while a
+        server cannot be reached; a file is as it was."""
         ...
 
     def ping(self) -> None:

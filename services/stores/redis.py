@@ -21,6 +21,7 @@ import redis
 from services.spec.kind import JobKind, Spec, kind_of
 from services.stores.encoding import creation_message, cursor_of, plain, position_of, to_json
 from services.stores.identity import new_job_id
+from services.stores.journal_mark import JournalMark
 from services.stores.lifecycle import STATES, CommandKind, JobState
 from services.stores.listing import EVERY_JOB, JobFilter
 from services.stores.protocol import (
@@ -45,20 +46,24 @@ from services.stores.redis_records import (
 class RedisJobStore:
     """:class:`services.stores.protocol.JobStore` on a Redis server."""
 
-    def __init__(self, address: RedisAddress, *, patience: float) -> None:
+    def __init__(
+        self, address: RedisAddress, *, patience: float, is_prepared: bool = False
+    ) -> None:
         """Connect, and begin a store where there is none.
 
         Args:
             address: the server.
             patience: how long each operation is repeated, in seconds, while the server cannot be
                 reached.
+            is_prepared: whether there is a store that was looked at; then nothing is contacted yet.
 
         Raises:
             UnknownLayout: a newer version of Laconic wrote it.
             StoreUnavailable: the server cannot be reached, refuses, or is too old.
         """
         self._calls = RedisCalls(address, patience)
-        prepare(self._calls)
+        if not is_prepared:
+            prepare(self._calls)
 
     # -- jobs ---------------------------------------------------------------------------------
 
@@ -177,7 +182,9 @@ class RedisJobStore:
         return job_record(json.loads(answer[0]))
 
     def set_ray_submission(self, job_id: str, attempt: int, submission_id: str) -> None:
-        self._calls.write(job_id, "submission", attempt=attempt, token=False, name=submission_id)
+        self._calls.write(
+            job_id, "submission", attempt=attempt, alive=True, token=False, name=submission_id
+        )
 
     def heartbeat(self, job_id: str, attempt: int, progress: Mapping[str, Any]) -> None:
         stage = progress.get("stage")
@@ -204,11 +211,16 @@ class RedisJobStore:
         attempt: int | None = None,
         author: str | None = None,
         reason: str | None = None,
+        mark: JournalMark | None = None,
+        at: float | None = None,
     ) -> int:
         answer = self._calls.write(
             job_id,
             "append_event",
             attempt=attempt,
+            alive=attempt is not None,
+            mark=_marked(mark),
+            at=None if at is None else repr(at),
             type=type,
             message=plain(message),
             level=level,
@@ -231,7 +243,13 @@ class RedisJobStore:
     # -- metrics ------------------------------------------------------------------------------
 
     def append_metrics(
-        self, job_id: str, attempt: int, step: int, record: Mapping[str, Any]
+        self,
+        job_id: str,
+        attempt: int,
+        step: int,
+        record: Mapping[str, Any],
+        *,
+        mark: JournalMark | None = None,
     ) -> None:
         self._calls.write(
             job_id,
@@ -239,6 +257,7 @@ class RedisJobStore:
             attempt=attempt,
             alive=True,
             token=False,
+            mark=_marked(mark),
             step=str(step),
             record=to_json({**record, "step": step, "attempt": attempt}),
         )
@@ -291,9 +310,31 @@ class RedisJobStore:
         )
         return int(answer[0])
 
-    def take_commands(self, job_id: str, attempt: int) -> list[Command]:
-        answer = self._calls.write(job_id, "take_commands", attempt=attempt, alive=True)
+    def take_commands(
+        self, job_id: str, attempt: int, *, after: int | None = None
+    ) -> list[Command]:
+        answer = self._calls.write(
+            job_id,
+            "take_commands",
+            attempt=attempt,
+            alive=True,
+            token=after is None,
+            after=None if after is None else str(after),
+        )
         return [command_record(entry) for entry in answer[0]]
+
+    def settle_commands(
+        self, job_id: str, attempt: int, through: int, also: Collection[int] = ()
+    ) -> None:
+        self._calls.write(
+            job_id,
+            "settle_commands",
+            attempt=attempt,
+            alive=True,
+            token=False,
+            through=str(through),
+            also={str(number): True for number in also},
+        )
 
     # -- upkeep -------------------------------------------------------------------------------
 
@@ -318,8 +359,15 @@ class RedisJobStore:
     def release(self, name: str, owner: str) -> None:
         self._calls.run("release", name=name, owner=owner)
 
+    def hasty(self, patience: float) -> RedisJobStore:
+        return RedisJobStore(self._calls.address, patience=patience, is_prepared=True)
+
     def ping(self) -> None:
         self._calls.ask(lambda client: client.ping())
 
     def close(self) -> None:
         self._calls.close()
+
+
+def _marked(mark: JournalMark | None) -> dict[str, str] | None:
+    return None if mark is None else {"attempt": str(mark.attempt), "number": str(mark.number)}

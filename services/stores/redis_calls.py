@@ -1,4 +1,5 @@
-"""Calls of a Redis store: its script and reads, repeated while the server cannot be reached."""
+"""Calls of a Redis store: its script and reads, repeated while the server cannot be reached or says
+that it cannot do them at the moment."""
 
 from __future__ import annotations
 
@@ -34,6 +35,22 @@ _LONGEST_WAIT: Final = 1.0
 _WITHOUT_PATIENCE: Final = 1.0
 """Seconds after a call was given up in which another is tried once: one request makes several, and
 is not answered after the sum of their patience."""
+
+_PASSING: Final = frozenset(
+    {
+        "READONLY",  # a replica; a failover is under way
+        "MASTERDOWN",
+        "NOREPLICAS",
+        "OOM",  # its memory is full, and nothing may be evicted
+        "MISCONF",  # its disk is full or broken, so it takes no write
+        "LOADING",  # it reads its file after a start
+        "BUSY",  # somebody else's script runs
+        "CLUSTERDOWN",
+        "TRYAGAIN",
+    }
+)
+"""What a server refuses with for a while, by the first word. Nothing was written: a script that may
+not write is refused at its first write, and goes on to its end after that."""
 
 T = TypeVar("T")
 
@@ -87,7 +104,16 @@ class RedisCalls:
                 time.sleep(wait)
                 wait = min(2 * wait, _LONGEST_WAIT)
             except RedisError as error:
-                raise self._unavailable(error) from error
+                if not _is_passing(error):
+                    raise self._unavailable(error) from error
+                if time.monotonic() + wait > deadline:
+                    self._gave_up = time.monotonic()
+                    raise self._unavailable(error) from error
+                # After a failover the address may lead to another server.
+                self._client.connection_pool.disconnect(inuse_connections=False)
+                log.warning("%s refuses (%s); asking again", self.address.shown, error)
+                time.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT)
 
     def run(self, operation: str, /, *, token: bool = False, **arguments: Any) -> list[Any]:
         """Run an operation of the script that is about no job; return what follows ``ok``."""
@@ -198,6 +224,13 @@ def _is_final(error: BaseException) -> bool:
             return True
         found = found.__cause__ or found.__context__
     return False
+
+
+def _is_passing(error: RedisError) -> bool:
+    """Whether the server may take the same call a moment later."""
+    # The client takes the first word off the refusals it has a class for.
+    word = getattr(error, "status_code", None) or str(error).partition(" ")[0]
+    return word in _PASSING
 
 
 def _connect(address: RedisAddress) -> redis.Redis:

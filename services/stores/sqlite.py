@@ -16,6 +16,7 @@ from services.spec.kind import JobKind, Spec, kind_of
 from services.stores import sqlite_moves, sqlite_upkeep
 from services.stores.encoding import creation_message, cursor_of, position_of, to_json
 from services.stores.identity import new_job_id
+from services.stores.journal_mark import JournalMark
 from services.stores.lifecycle import (
     CommandKind,
     JobState,
@@ -32,7 +33,6 @@ from services.stores.sqlite_connections import Connections
 from services.stores.sqlite_listing import page as page_of
 from services.stores.sqlite_rows import (
     add_event,
-    command_record,
     event_record,
     job_record,
     job_row,
@@ -154,7 +154,7 @@ class SqliteJobStore:
 
     def set_ray_submission(self, job_id: str, attempt: int, submission_id: str) -> None:
         with self._write() as db:
-            job_row(db, job_id, attempt)
+            job_row(db, job_id, attempt, alive=True)
             db.execute(
                 "UPDATE jobs SET ray_submission_id = ?, updated_at = ? WHERE id = ?",
                 (submission_id, time.time(), job_id),
@@ -182,9 +182,13 @@ class SqliteJobStore:
         attempt: int | None = None,
         author: str | None = None,
         reason: str | None = None,
+        mark: JournalMark | None = None,
+        at: float | None = None,
     ) -> int:
         with self._write() as db:
-            job_row(db, job_id, attempt)
+            row = job_row(db, job_id, attempt, alive=attempt is not None)
+            if sqlite_moves.is_known(db, row, mark):
+                return 0
             return add_event(
                 db,
                 job_id,
@@ -195,6 +199,7 @@ class SqliteJobStore:
                 attempt=attempt,
                 author=author,
                 reason=reason,
+                at=at,
             )
 
     def events(self, job_id: str, after: int = 0, limit: int = 100) -> list[EventRecord]:
@@ -215,10 +220,17 @@ class SqliteJobStore:
     # -- metrics ------------------------------------------------------------------------------
 
     def append_metrics(
-        self, job_id: str, attempt: int, step: int, record: Mapping[str, Any]
+        self,
+        job_id: str,
+        attempt: int,
+        step: int,
+        record: Mapping[str, Any],
+        *,
+        mark: JournalMark | None = None,
     ) -> None:
         with self._write() as db:
-            job_row(db, job_id, attempt, alive=True)
+            if sqlite_moves.is_known(db, job_row(db, job_id, attempt, alive=True), mark):
+                return
             db.execute(
                 "INSERT OR REPLACE INTO metrics (job_id, step, attempt, record)"
                 " VALUES (?, ?, ?, ?)",
@@ -267,18 +279,19 @@ class SqliteJobStore:
                 db, job_id, kind, data, expect=expect, author=author, reason=reason
             )
 
-    def take_commands(self, job_id: str, attempt: int) -> list[Command]:
+    def take_commands(
+        self, job_id: str, attempt: int, *, after: int | None = None
+    ) -> list[Command]:
         with self._write() as db:
             job_row(db, job_id, attempt, alive=True)
-            rows = db.execute(
-                "SELECT * FROM commands WHERE job_id = ? AND taken_by IS NULL ORDER BY id",
-                (job_id,),
-            ).fetchall()
-            db.execute(
-                "UPDATE commands SET taken_by = ? WHERE job_id = ? AND taken_by IS NULL",
-                (attempt, job_id),
-            )
-            return [command_record(row) for row in rows]
+            return sqlite_moves.take_commands(db, job_id, attempt, after)
+
+    def settle_commands(
+        self, job_id: str, attempt: int, through: int, also: Collection[int] = ()
+    ) -> None:
+        with self._write() as db:
+            job_row(db, job_id, attempt, alive=True)
+            sqlite_moves.settle_commands(db, job_id, through, also)
 
     # -- upkeep -------------------------------------------------------------------------------
 
@@ -298,6 +311,9 @@ class SqliteJobStore:
     def release(self, name: str, owner: str) -> None:
         with self._write() as db:
             sqlite_upkeep.release(db, name, owner)
+
+    def hasty(self, patience: float) -> SqliteJobStore:
+        return self
 
     def ping(self) -> None:
         with self._read() as db:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from services.stores.encoding import plain, to_json
+from services.stores.journal_mark import JournalMark
 from services.stores.lifecycle import (
     ACTIVE,
     COMMANDS,
@@ -20,8 +21,14 @@ from services.stores.lifecycle import (
     seen,
     settled,
 )
-from services.stores.protocol import IllegalTransition, JobRecord
-from services.stores.sqlite_rows import add_event, add_state_event, job_record, job_row
+from services.stores.protocol import Command, IllegalTransition, JobRecord
+from services.stores.sqlite_rows import (
+    add_event,
+    add_state_event,
+    command_record,
+    job_record,
+    job_row,
+)
 
 
 def begin_attempt(
@@ -44,10 +51,13 @@ def begin_attempt(
         " cancel_grace_seconds = NULL, revision = revision + 1 WHERE id = ?",
         (attempt, time.time(), job_id),
     )
+    # What a driver of an earlier version took is done with: it never says so.
     db.execute(
-        "DELETE FROM commands WHERE job_id = ? AND taken_by IS NULL AND kind != 'stage'",
+        "DELETE FROM commands WHERE job_id = ?"
+        " AND (kind != 'stage' OR (taken_by IS NOT NULL AND NOT unsettled))",
         (job_id,),
     )
+    db.execute("UPDATE commands SET taken_by = NULL, unsettled = 0 WHERE job_id = ?", (job_id,))
     add_state_event(db, row, "queued", cause=None, attempt=attempt, author=author, reason=reason)
     return job_record(job_row(db, job_id))
 
@@ -157,3 +167,44 @@ def _note_cancel(db: sqlite3.Connection, job_id: str, grace_seconds: float | Non
         " cancel_grace_seconds = IFNULL(?, cancel_grace_seconds) WHERE id = ?",
         (time.time(), grace_seconds, job_id),
     )
+
+
+def take_commands(
+    db: sqlite3.Connection, job_id: str, attempt: int, after: int | None
+) -> list[Command]:
+    """Hand out what waits, and with ``after`` again what was handed out above that id."""
+    rows = db.execute(
+        "SELECT * FROM commands WHERE job_id = ? AND id > ?"
+        " AND (taken_by IS NULL OR (? AND unsettled)) ORDER BY id",
+        (job_id, after or 0, after is not None),
+    ).fetchall()
+    if rows:
+        db.execute(
+            "UPDATE commands SET taken_by = ?, unsettled = 1"
+            " WHERE job_id = ? AND id <= ? AND (taken_by IS NULL OR unsettled)",
+            (attempt, job_id, rows[-1]["id"]),
+        )
+    return [command_record(row) for row in rows]
+
+
+def settle_commands(
+    db: sqlite3.Connection, job_id: str, through: int, also: Collection[int]
+) -> None:
+    """Forget what a later attempt is not to be given."""
+    db.execute("DELETE FROM commands WHERE job_id = ? AND id <= ?", (job_id, through))
+    db.executemany(
+        "DELETE FROM commands WHERE job_id = ? AND id = ?", [(job_id, number) for number in also]
+    )
+
+
+def is_known(db: sqlite3.Connection, row: sqlite3.Row, mark: JournalMark | None) -> bool:
+    """Whether the job of ``row`` has what carries this mark already; notes it where it has not."""
+    if mark is None:
+        return False
+    if mark <= JournalMark(row["journal_attempt"], row["journal_number"]):
+        return True
+    db.execute(
+        "UPDATE jobs SET journal_attempt = ?, journal_number = ? WHERE id = ?",
+        (mark.attempt, mark.number, row["id"]),
+    )
+    return False

@@ -22,6 +22,9 @@ from services.stores.protocol import (
     StaleAttempt,
 )
 
+_INNER = ("seq", "journal_attempt", "journal_number")
+"""Columns of a job that are the store's own."""
+
 
 def job_row(
     db: sqlite3.Connection,
@@ -52,7 +55,7 @@ def job_row(
 
 def job_record(row: sqlite3.Row) -> JobRecord:
     """The record of a row of ``jobs``."""
-    values = {key: row[key] for key in row.keys() if key != "seq"}  # noqa: SIM118
+    values = {key: row[key] for key in row.keys() if key not in _INNER}  # noqa: SIM118
     progress = values["progress"]
     return JobRecord(
         **{
@@ -87,6 +90,7 @@ def add_event(
     attempt: int | None = None,
     author: str | None = None,
     reason: str | None = None,
+    at: float | None = None,
 ) -> int:
     """Add a line to the job's log with the next id, which is returned."""
     last = db.execute("SELECT MAX(id) FROM events WHERE job_id = ?", (job_id,)).fetchone()[0]
@@ -95,7 +99,8 @@ def add_event(
         "INSERT INTO events (job_id, id, time, type, message, level, attempt, data, author, reason)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            *(job_id, event_id, time.time(), type, plain(message), level, attempt),
+            *(job_id, event_id, time.time() if at is None else at),
+            *(type, plain(message), level, attempt),
             *(to_json(data), plain(author), plain(reason)),
         ),
     )

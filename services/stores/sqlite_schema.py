@@ -9,7 +9,7 @@ from typing import Final
 
 from services.stores.layout import UnknownLayout
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Layout of the tables, kept in ``PRAGMA user_version``."""
 
 BUSY_SECONDS: Final = 30.0
@@ -38,7 +38,9 @@ CREATE TABLE IF NOT EXISTS jobs (
     held TEXT,
     revision INTEGER NOT NULL DEFAULT 1,
     tenant TEXT NOT NULL DEFAULT 'default',
-    labels TEXT NOT NULL DEFAULT '{}'
+    labels TEXT NOT NULL DEFAULT '{}',
+    journal_attempt INTEGER NOT NULL DEFAULT 0,
+    journal_number INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, seq);
 CREATE INDEX IF NOT EXISTS jobs_by_kind ON jobs (kind, seq);
@@ -83,7 +85,8 @@ CREATE TABLE IF NOT EXISTS commands (
     data TEXT NOT NULL,
     author TEXT,
     reason TEXT,
-    taken_by INTEGER
+    taken_by INTEGER,
+    unsettled INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS commands_waiting ON commands (job_id, id) WHERE taken_by IS NULL;
 CREATE TABLE IF NOT EXISTS leases (
@@ -105,6 +108,11 @@ _UPGRADES: Final[dict[int, tuple[str, ...]]] = {
         "ALTER TABLE events ADD COLUMN reason TEXT",
         "ALTER TABLE commands ADD COLUMN author TEXT",
         "ALTER TABLE commands ADD COLUMN reason TEXT",
+    ),
+    3: (
+        "ALTER TABLE jobs ADD COLUMN journal_attempt INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN journal_number INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE commands ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0",
     ),
 }
 """What turns the tables of the layout before into those of each layout; new tables need nothing."""

@@ -267,11 +267,16 @@ def test_an_engine_that_will_not_start_fails_the_job_with_its_cause(
 
 @pytest.fixture
 def small_disk(server: Server) -> Iterator[Callable[[str], None]]:
-    """Puts a disk with room for one checkpoint, but not for two, under a job's checkpoints."""
+    """Puts a disk with room for one checkpoint, but not for two, under a job's checkpoints; called
+    again, makes room on it."""
     mounted: list[Path] = []
 
     def mount(job_id: str) -> None:
         folder = server.home.job(job_id).checkpoints
+        if folder in mounted:
+            command = ["mount", "-o", "remount,size=1g", str(folder)]
+            subprocess.run(command, check=True)
+            return
         folder.mkdir(parents=True)
         command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
         if subprocess.run(command, check=False).returncode:
@@ -283,16 +288,24 @@ def small_disk(server: Server) -> Iterator[Callable[[str], None]]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def test_a_full_disk_fails_the_job_and_leaves_the_last_checkpoint(
+def test_a_full_disk_pauses_the_job_which_goes_on_once_there_is_room(
     server: Server, small_disk: Callable[[str], None]
 ) -> None:
     job_id = server.submit()
     small_disk(job_id)
-    ended(server, job_id, "failed", 400)
-    assert "No space left" in server.job(job_id)["cause"]
+    ended(server, job_id, "paused", 400)
+    assert server.job(job_id)["cause"].startswith("storage_full: ")
+    assert [e["level"] for e in server.events(job_id) if e["type"] == "storage_full"] == ["error"]
     checkpoint, damaged = CheckpointStore(server.home.job(job_id).checkpoints).latest()
     assert checkpoint is not None
     assert damaged == []
+    small_disk(job_id)
+    resume(server, job_id)
+    ended(server, job_id, "succeeded", 600)
+    records = server.metrics(job_id)
+    assert [(r["step"], r["attempt"]) for r in records] == [
+        (step, 1 if step <= checkpoint.step else 2) for step in range(1, 6)
+    ]
 
 
 def test_ctrl_c_on_the_demo_leaves_a_resumable_job_and_no_process(tmp_path: Path) -> None:

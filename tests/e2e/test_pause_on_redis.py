@@ -108,7 +108,12 @@ def test_a_job_is_paused_resumed_and_outlives_its_store(
     assert server.client.post(f"/v1/jobs/{job_id}/resume").status_code == 202
     until(server, job_id, 600, "the third step", lambda j: (j["progress"] or {}).get("step") == 3)
     redis.kill()
-    time.sleep(5)
+    # The driver goes on without it, to the end of the last stage: its checkpoints tell.
+    later = server.home.job(job_id).checkpoints / "step-000005"
+    deadline = time.monotonic() + 600
+    while not later.exists():
+        assert time.monotonic() < deadline, "waited 600 s for steps without a store"
+        time.sleep(0.2)
     redis.start()
     until(server, job_id, 900, "the end", lambda j: j["state"] == "succeeded")
     records = server.metrics(job_id)

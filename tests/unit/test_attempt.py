@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 
 import pytest
@@ -188,19 +190,136 @@ def test_a_job_taken_out_of_the_queue_is_left_alone(store, tmp_path, job):
     assert store.events(job) == events
 
 
+class Machine:
+    """Takes every stage but one."""
+
+    @staticmethod
+    def request(to):
+        if to == "unknown":
+            raise ValueError("stage 'unknown' is unknown")
+        return to
+
+
+def begun(driver):
+    driver.run.machine = Machine
+    driver.begin_stages()
+
+
+def move(to, **fields):
+    def happen(driver):
+        driver.store.send_command(driver.job_id, "stage", {"to": to}, **fields)
+
+    return happen
+
+
+def moves(store, job):
+    kinds = ("stage_requested", "stage_refused", "command_refused")
+    return [(e.type, e.data["to"], e.attempt) for e in store.events(job) if e.type in kinds]
+
+
 def test_a_stage_that_was_asked_for_is_logged_with_who_and_why(store, tmp_path, job):
-    class Machine:
-        @staticmethod
-        def request(to):
-            return to
-
-    def stage(driver):
-        driver.run.machine = Machine
-        store.send_command(job, "stage", {"to": "exploration"}, author="ada", reason="plateau")
-
-    outcome(store, tmp_path, job, running, stage, at("generate"))
+    asked_for = move("exploration", author="ada", reason="plateau")
+    outcome(store, tmp_path, job, running, begun, asked_for, at("generate"))
     (event,) = [e for e in store.events(job) if e.type == "stage_requested"]
     assert (event.data, event.author, event.reason) == ({"to": "exploration"}, "ada", "plateau")
+
+
+def test_a_stage_move_that_comes_before_there_is_a_run_waits_for_it(store, tmp_path, job):
+    """Accepted while the job is queued or starts, and taken during the check of its answers."""
+    store.send_command(job, "stage", {"to": "exploration"}, author="ada")
+
+    def early(driver):
+        driver.run = None
+        driver._next_poll = 0.0
+        driver._gold_progress(1, 10)
+        assert moves(store, job) == []
+        driver.run = Run("starting")
+        driver._next_poll = 0.0
+        move("unknown")(driver)
+        driver.poll_commands()
+        assert moves(store, job) == []
+
+    outcome(store, tmp_path, job, early, running, begun)
+    assert moves(store, job) == [
+        ("stage_requested", "exploration", 1),
+        ("stage_refused", "unknown", 1),
+    ]
+
+
+class Lost(BaseException):
+    """The process ends here."""
+
+
+def lost(driver):
+    raise Lost
+
+
+def killed(store, tmp_path, job, *happens, attempt=1):
+    driver = Scripted(store, tmp_path, job, [*happens, lost], attempt)
+    with pytest.raises(Lost):
+        driver.main()
+    store.set_state(job, "failed", attempt=attempt)
+    store.begin_attempt(job)
+    return driver
+
+
+def saved(driver):
+    driver.kept = driver.position()
+    driver.saved(driver.kept)
+
+
+def test_a_stage_move_no_checkpoint_holds_is_done_by_the_next_attempt(store, tmp_path, job):
+    step = at("generate")
+    dead = killed(
+        *(store, tmp_path, job, running, begun, move("held"), move("unknown"), step, saved),
+        *(move("lost"), step),
+    )
+    assert [m[1] for m in moves(store, job)] == ["held", "unknown", "lost"]
+
+    def resumed(driver):
+        driver.go_on_from(dead.kept, lambda _: False)
+
+    killed(store, tmp_path, job, resumed, running, begun, step, saved, step, attempt=2)
+    assert moves(store, job)[3:] == [("stage_requested", "lost", 2)]
+    driver = Scripted(store, tmp_path, job, [running, begun, step], 3)
+    assert driver.main() == 0
+    assert len(moves(store, job)) == 4
+
+
+def no_room(code=errno.ENOSPC):
+    def happen(driver):
+        raise OSError(code, os.strerror(code), "step-000003")
+
+    return happen
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("before", [[], [running]], ids=["starting", "running"])
+def test_a_disk_without_room_pauses_the_job(store, tmp_path, job, code, before):
+    """The error is raised by hand; a real full disk is in the integration and end-to-end tests."""
+    driver, exit_code, record = outcome(store, tmp_path, job, *before, no_room(code))
+    assert (exit_code, record.state, driver.killed) == (0, "paused", True)
+    assert record.cause.startswith("storage_full: ")
+    assert os.strerror(code) in record.cause
+    last = store.events(job)[-1]
+    assert (last.reason, last.author) == ("storage_full", None)
+    assert [e.level for e in store.events(job) if e.type == "storage_full"] == ["error"]
+    assert store.begin_attempt(job).attempt == 2
+
+
+def test_a_disk_without_room_does_not_undo_a_cancel_or_a_stop(store, tmp_path, job):
+    _, _, record = outcome(store, tmp_path, job, running, asked("stop"), no_room())
+    assert record.state == "interrupted"
+    assert record.cause.startswith("storage_full: ")
+    store.begin_attempt(job)
+    driver = Scripted(store, tmp_path, job, [running, asked("cancel"), no_room()], 2)
+    driver.main()
+    assert store.get_job(job).state == "cancelled"
+
+
+def test_other_faults_of_a_disk_fail_the_job(store, tmp_path, job):
+    _, _, record = outcome(store, tmp_path, job, running, no_room(errno.EIO))
+    assert record.state == "failed"
 
 
 def test_an_attempt_without_a_step_leaves_at_once(store, tmp_path, job):

@@ -21,6 +21,7 @@ from services.datasets import Question
 from services.home import JobFolder
 from services.prompt_stream import PromptStream
 from services.spec.job import JobSpec
+from services.storage_full import StorageFull
 from services.verification.tolerance import Tolerance
 
 GUARD = {"max_drop": 0.05}
@@ -56,6 +57,8 @@ class World:
             event=lambda kind, _message, data, *_: self.events.append((kind, data)),
             progress=lambda _: None,
             poll_commands=lambda: None,
+            position=lambda: {"attempt": 1, "number": 0, "command": 0},
+            saved=lambda _: None,
         )
         questions = [Question("q", "?", ("1",))]
         run = self.run_class(
@@ -278,3 +281,39 @@ def test_only_a_guard_has_the_next_step_wait_for_an_evaluation(
         ("compression", 3, 3, "between steps"),
         ("exploration", 4, 4, "between steps"),
     ]
+
+
+@pytest.mark.parametrize("place", ["the learners", "the driver"])
+def test_a_checkpoint_without_room_leaves_the_last_one_and_the_run_goes_on_from_it(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is raised by hand at the seam where the system reports it."""
+    undisturbed = World(tmp_path / "undisturbed", spec(guard=None), {})
+    undisturbed.attempt()
+    world = World(tmp_path / "full", spec(guard=None), {})
+    seal, learn = CheckpointStore.seal, world.learn
+
+    def full_at_learners(item: dict[str, Any], what: str) -> dict[str, Any]:
+        if item["kind"] == "checkpoint" and item["folder"].endswith("000006"):
+            (Path(item["folder"]) / "half").write_text("of it")
+            raise StorageFull("RuntimeError: unexpected pos 576 vs 534")
+        return learn(item, what)
+
+    def full_at_driver(self: CheckpointStore, folder: Path, step: int, state: Any) -> Any:
+        if step == 6:
+            raise OSError(28, "No space left on device")
+        return seal(self, folder, step, state)
+
+    if place == "the learners":
+        monkeypatch.setattr(world, "learn", full_at_learners)
+    else:
+        monkeypatch.setattr(CheckpointStore, "seal", full_at_driver)
+    with pytest.raises(StorageFull, match="checkpoint of step 6"):
+        world.attempt()
+    found, problems = CheckpointStore(world.paths.checkpoints).latest()
+    assert found is not None
+    assert (found.step, problems) == (3, [])
+    assert [p.name for p in world.paths.checkpoints.iterdir()] == ["step-000003"]
+    monkeypatch.undo()
+    world.attempt()
+    assert world.policy == undisturbed.policy

@@ -16,6 +16,8 @@ from typing import Any
 from actors.attempt import Attempt
 from services.atomic_write import write_whole
 from services.home import Home
+from services.journal.entry import is_held
+from services.stores.journal_mark import JournalMark
 from services.stores.protocol import JobStore
 
 STEP_SECONDS = 0.06
@@ -32,6 +34,7 @@ class QuickDriver(Attempt):
         self._log = Path(os.environ["LACONIC_TEST_STEPS"])
         self._checkpoint = home.job(job_id).root / "quick-checkpoint"
         self._step, self._within, self._is_running = 0, False, False
+        self._state: dict[str, Any] = {}
 
     def current_progress(self) -> dict[str, Any] | None:
         if not self._is_running:
@@ -48,14 +51,19 @@ class QuickDriver(Attempt):
         return True
 
     def work(self) -> None:
-        self._wait_if("starting")
         if self._checkpoint.exists():
-            self._step = int(self._checkpoint.read_text())
+            self._state = json.loads(self._checkpoint.read_text())
+            self._step = self._state["step"]
+        position = self._state.get("journal")
+        newest = JournalMark(position["attempt"], position["number"]) if position else None
+        self.go_on_from(position, lambda entry: is_held(entry, newest, self._step))
+        self._wait_if("starting")
         self.store.truncate_metrics(self.job_id, self.attempt, self._step)
         self.become_running()
         self._is_running = True
         while self._step < self._steps:
             self._one_step()
+            self._state = {"step": self._step, "journal": self.position()}
             if self._step % 3 == 0:
                 self._save()
             self.tick()
@@ -73,7 +81,8 @@ class QuickDriver(Attempt):
         self._note(begin, time.time())
         self._within = False
         self._step += 1
-        self.store.append_metrics(self.job_id, self.attempt, self._step, {"step": self._step})
+        self.journal.metrics(self._step, {"step": self._step})
+        self.event("counted", f"step {self._step}", {"step": self._step})
 
     def _note(self, begin: float, end: float) -> None:
         line = {"job": self.job_id, "attempt": self.attempt, "step": self._step + 1}
@@ -81,7 +90,10 @@ class QuickDriver(Attempt):
             stream.write(json.dumps({**line, "begin": begin, "end": end}) + "\n")
 
     def _save(self) -> None:
-        write_whole(self._checkpoint, str(self._step))
+        if self._state:
+            write_whole(self._checkpoint, json.dumps(self._state))
+            self.saved(self._state["journal"])
+            self.event("checkpoint", f"checkpoint of step {self._step}", {"step": self._step})
 
     def _wait_if(self, place: str) -> None:
         if self._hold != place:

@@ -44,6 +44,8 @@ class ModelJob:
     commands: list[tuple[int, str, dict[str, Any], str | None, str | None]] = field(
         default_factory=list
     )
+    taken: int = 0
+    mark: tuple[int, int] = (0, 0)
     ended_order: int = 0
 
     @property
@@ -135,6 +137,7 @@ class Model:
         job.cause = job.submission = job.progress = job.grace = None
         job.started = job.finished = job.heard = job.cancelling = False
         job.commands = [c for c in job.commands if c[1] == "stage"]
+        job.taken = 0
         self._enter(job, "queued", None, author=author)
 
     def set_state(
@@ -163,17 +166,33 @@ class Model:
         self._enter(job, target, said)
 
     def submit(self, job_id: str, attempt: int, name: str) -> None:
-        self._job(job_id, attempt).submission = name
+        self._job(job_id, attempt, alive=True).submission = name
 
     def heartbeat(self, job_id: str, attempt: int, progress: dict[str, Any]) -> None:
         job = self._job(job_id, attempt, alive=True)
         job.heard, job.progress = True, progress
 
-    def append_event(self, job_id: str, message: str, attempt: int | None) -> int:
-        return self._log(self._job(job_id, attempt), "note", message, attempt=attempt)
+    def append_event(
+        self, job_id: str, message: str, attempt: int | None, mark: tuple[int, int] | None
+    ) -> int:
+        job = self._job(job_id, attempt, alive=attempt is not None)
+        if self._is_known(job, mark):
+            return 0
+        return self._log(job, "note", message, attempt=attempt)
 
-    def append_metrics(self, job_id: str, attempt: int, step: int, value: float) -> None:
+    @staticmethod
+    def _is_known(job: ModelJob, mark: tuple[int, int] | None) -> bool:
+        if mark is None:
+            return False
+        known, job.mark = mark <= job.mark, max(mark, job.mark)
+        return known
+
+    def append_metrics(
+        self, job_id: str, attempt: int, step: int, value: float, mark: tuple[int, int] | None
+    ) -> None:
         job = self._job(job_id, attempt, alive=True)
+        if self._is_known(job, mark):
+            return
         job.metrics[step] = {"value": value, "step": step, "attempt": attempt}
 
     def truncate_metrics(self, job_id: str, attempt: int, after: int) -> int:
@@ -224,10 +243,16 @@ class Model:
             self._enter(job, after, None, **said)
         return self._commands
 
-    def take_commands(self, job_id: str, attempt: int) -> list[tuple[Any, ...]]:
+    def take_commands(self, job_id: str, attempt: int, after: int | None) -> list[tuple[Any, ...]]:
         job = self._job(job_id, attempt, alive=True)
-        taken, job.commands = job.commands, []
-        return taken
+        known = job.taken if after is None else after
+        found = [c for c in job.commands if c[0] > known]
+        job.taken = max([job.taken, *(c[0] for c in found)])
+        return found
+
+    def settle_commands(self, job_id: str, attempt: int, through: int, also: set[int]) -> None:
+        job = self._job(job_id, attempt, alive=True)
+        job.commands = [c for c in job.commands if c[0] > through and c[0] not in also]
 
     def trim(self, job_id: str, events: int | None, metrics: int | None) -> None:
         job = self._job(job_id)

@@ -9,6 +9,7 @@ import pytest
 
 from services.presets.registry import resolve
 from services.spec.problems import parse_evaluation
+from services.stores.journal_mark import JournalMark
 from services.stores.lifecycle import ACTIVE, COMMANDS, RESUMABLE, STATES, TRANSITIONS, allowed
 from services.stores.listing import JobFilter
 from services.stores.protocol import (
@@ -210,6 +211,7 @@ def old_writes(store, job_id):
         "append_metrics": lambda: store.append_metrics(job_id, 1, 1, {}),
         "truncate_metrics": lambda: store.truncate_metrics(job_id, 1, 0),
         "take_commands": lambda: store.take_commands(job_id, 1),
+        "settle_commands": lambda: store.settle_commands(job_id, 1, 10**6),
     }
 
 
@@ -231,9 +233,7 @@ def test_a_stale_attempt_writes_nothing(store, job, write):
     assert len(store.take_commands(job.id, 2)) == 1
 
 
-@pytest.mark.parametrize(
-    "write", ["heartbeat", "append_metrics", "truncate_metrics", "take_commands"]
-)
+@pytest.mark.parametrize("write", [name for name in old_writes(None, "") if name != "set_state"])
 @pytest.mark.parametrize("state", sorted(set(STATES) - ACTIVE))
 def test_the_driver_of_an_ended_job_is_told_to_stop(store, job, write, state):
     bring(store, job, state)
@@ -315,6 +315,76 @@ def test_a_wish_for_a_stage_outlives_the_attempt_it_was_sent_to(store, job):
     store.begin_attempt(job.id)
     (command,) = store.take_commands(job.id, 2)
     assert (command.kind, command.data, command.author) == ("stage", {"to": "next"}, "ada")
+
+
+def test_a_stage_move_that_was_taken_but_not_settled_is_given_to_the_next_attempt(store, job):
+    """The driver that took it died before a checkpoint held it."""
+    bring(store, job, "running")
+    done, refused, open_, late = (
+        store.send_command(job.id, "stage", {"to": "next"}, author=name) for name in "abcd"
+    )
+    store.send_command(job.id, "pause", {})
+    assert len(store.take_commands(job.id, 1)) == 5
+    store.settle_commands(job.id, 1, done, [late])
+    for attempt in (2, 3):
+        store.set_state(job.id, "interrupted", attempt=attempt - 1)
+        store.begin_attempt(job.id)
+        taken = store.take_commands(job.id, attempt)
+        assert [(c.id, c.author) for c in taken] == [(refused, "b"), (open_, "c")]
+    store.settle_commands(job.id, 3, open_)
+    store.set_state(job.id, "interrupted", attempt=3)
+    store.begin_attempt(job.id)
+    assert store.take_commands(job.id, 4) == []
+
+
+def test_commands_whose_answer_was_lost_are_handed_out_again(store, job):
+    bring(store, job, "running")
+    first, second = (store.send_command(job.id, "stage", {"n": n}) for n in (1, 2))
+    assert [c.id for c in store.take_commands(job.id, 1, after=0)] == [first, second]
+    assert [c.id for c in store.take_commands(job.id, 1, after=first)] == [second]
+    assert store.take_commands(job.id, 1, after=second) == []
+    assert store.take_commands(job.id, 1) == []
+    third = store.send_command(job.id, "pause", {})
+    assert [c.id for c in store.take_commands(job.id, 1, after=second)] == [third]
+
+
+# -- the journal of a driver ----------------------------------------------------------------------
+
+
+def test_what_carries_a_mark_is_written_once(store, job):
+    def write(attempt, number, text, fence=1):
+        mark = JournalMark(attempt, number)
+        return store.append_event(job.id, "note", text, attempt=fence, mark=mark, at=12.5)
+
+    bring(store, job, "running")
+    last = store.events(job.id)[-1].id
+    assert [write(1, 1, "one"), write(1, 1, "one again"), write(1, 2, "two")] == [
+        *(last + 1, 0, last + 2),
+    ]
+    store.append_metrics(job.id, 1, 1, {"n": 3}, mark=JournalMark(1, 3))
+    store.append_metrics(job.id, 1, 1, {"n": "again"}, mark=JournalMark(1, 3))
+    assert write(1, 2, "late") == 0
+    store.append_event(job.id, "note", "by nobody's journal")
+    store.set_state(job.id, "interrupted", attempt=1)
+    store.begin_attempt(job.id)
+    assert write(1, 3, "again", fence=2) == 0
+    assert write(1, 4, "of the attempt before", fence=2) > 0
+    assert write(2, 1, "its own", fence=2) > 0
+    assert write(1, 5, "too late", fence=2) == 0
+    notes = [e for e in store.events(job.id) if e.type == "note"]
+    assert [n.message for n in notes] == [
+        *("one", "two", "by nobody's journal", "of the attempt before", "its own"),
+    ]
+    assert [n.time == 12.5 for n in notes] == [True, True, False, True, True]
+    assert [n.attempt for n in notes] == [1, 1, None, 2, 2]
+    assert [m["n"] for m in store.metrics(job.id)] == [3]
+
+
+def test_a_mark_that_was_refused_is_not_spent(store, job):
+    bring(store, job, "running")
+    with pytest.raises(StaleAttempt):
+        store.append_event(job.id, "note", "", attempt=7, mark=JournalMark(1, 1))
+    assert store.append_event(job.id, "note", "", attempt=1, mark=JournalMark(1, 1)) > 0
 
 
 # -- commands -------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from services.presets.registry import resolve
+from services.stores.journal_mark import JournalMark
 from services.stores.layout import UnknownLayout
 from services.stores.listing import JobFilter
 from services.stores.protocol import StoreUnavailable
@@ -57,6 +58,9 @@ def old(tmp_path):
         db.execute("INSERT INTO events VALUES ('job-1', 1, 10.5, 'created', 'm', 'info', 1, '{}')")
         db.execute("INSERT INTO metrics VALUES ('job-1', 1, 1, '{\"step\": 1}')")
         db.execute("INSERT INTO commands (job_id, kind, data) VALUES ('job-1', 'cancel', '{}')")
+        db.execute(
+            "INSERT INTO commands (job_id, kind, data, taken_by) VALUES ('job-2', 'stage', '{}', 2)"
+        )
     db.close()
     return path
 
@@ -75,7 +79,9 @@ def test_a_file_of_the_first_layout_goes_on(old):
     (command,) = store.take_commands("job-1", 2)
     assert (command.kind, command.author) == ("cancel", None)
     assert store.set_state("job-1", "pausing", attempt=2, author="ada").state == "pausing"
+    assert store.append_event("job-1", "note", "", attempt=2, mark=JournalMark(2, 1)) > 1
     assert store.begin_attempt("job-2").attempt == 3
+    assert store.take_commands("job-2", 3) == []  # an earlier version took it, for good
     assert [
         j.id for j in store.list_jobs(where=JobFilter(tenant="default", stage="compression"))[0]
     ] == ["job-1"]

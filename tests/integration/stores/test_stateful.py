@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 )
 
 from services.presets.registry import resolve
+from services.stores.journal_mark import JournalMark
 from services.stores.lifecycle import COMMANDS, STATES
 from services.stores.listing import JobFilter
 from services.stores.protocol import StoreError
@@ -32,6 +33,7 @@ LATER = 4e9
 
 texts = st.sampled_from([None, "a", 'q"/\\ ünï'])
 # Mostly the current attempt and revision, or none given; now and then one that has passed.
+marks = st.one_of(st.none(), st.tuples(st.integers(1, 2), st.integers(1, 5)))
 attempts = st.sampled_from([0, 0, 0, 0, 0, -1, 1])
 expectations = st.sampled_from([None, None, None, None, 0, -1])
 
@@ -55,6 +57,10 @@ def answer_of(call):
         return refused.args
     except StoreError as error:
         return told(error)
+
+
+def marked(mark):
+    return mark and JournalMark(*mark)
 
 
 def seen(store, job_id):
@@ -226,22 +232,27 @@ class Histories(RuleBasedStateMachine):
             lambda s: s.heartbeat(job, attempt, progress),
         )
 
-    @rule(job=jobs, offset=st.one_of(st.none(), attempts), text=st.sampled_from(["", 'é/\\"\n']))
-    def append_event(self, job, offset, text):
+    @rule(
+        job=jobs,
+        offset=st.one_of(st.none(), attempts),
+        text=st.sampled_from(["", 'é/\\"\n']),
+        mark=marks,
+    )
+    def append_event(self, job, offset, text, mark):
         attempt = self.attempt(job, offset)
         self.both(
             job,
-            lambda: self.model.append_event(job, text, attempt),
-            lambda s: s.append_event(job, "note", text, attempt=attempt),
+            lambda: self.model.append_event(job, text, attempt, mark),
+            lambda s: s.append_event(job, "note", text, attempt=attempt, mark=marked(mark)),
         )
 
-    @rule(job=jobs, offset=attempts, step=st.integers(1, 8), value=st.floats(-1e9, 1e9))
-    def append_metrics(self, job, offset, step, value):
+    @rule(job=jobs, offset=attempts, step=st.integers(1, 8), value=st.floats(-1e9, 1e9), mark=marks)
+    def append_metrics(self, job, offset, step, value, mark):
         attempt = self.attempt(job, offset)
         self.both(
             job,
-            lambda: self.model.append_metrics(job, attempt, step, value),
-            lambda s: s.append_metrics(job, attempt, step, {"value": value}),
+            lambda: self.model.append_metrics(job, attempt, step, value, mark),
+            lambda s: s.append_metrics(job, attempt, step, {"value": value}, mark=marked(mark)),
         )
 
     @rule(job=jobs, offset=attempts, after=st.integers(0, 8))
@@ -269,15 +280,30 @@ class Histories(RuleBasedStateMachine):
             lambda s: s.send_command(job, kind, data, **fields),
         )
 
-    @rule(job=jobs, offset=attempts)
-    def take_commands(self, job, offset):
+    @rule(job=jobs, offset=attempts, after=st.one_of(st.none(), st.integers(0, 12)))
+    def take_commands(self, job, offset, after=None):
         attempt = self.attempt(job, offset)
         self.both(
             job,
-            lambda: self.model.take_commands(job, attempt),
+            lambda: self.model.take_commands(job, attempt, after),
             lambda s: [
-                (c.id, c.kind, c.data, c.author, c.reason) for c in s.take_commands(job, attempt)
+                (c.id, c.kind, c.data, c.author, c.reason)
+                for c in s.take_commands(job, attempt, after=after)
             ],
+        )
+
+    @rule(
+        job=jobs,
+        offset=attempts,
+        through=st.integers(0, 12),
+        also=st.sets(st.integers(1, 12), max_size=3),
+    )
+    def settle_commands(self, job, offset, through, also):
+        attempt = self.attempt(job, offset)
+        self.both(
+            job,
+            lambda: self.model.settle_commands(job, attempt, through, also),
+            lambda s: s.settle_commands(job, attempt, through, also),
         )
 
     @rule(
