@@ -19,7 +19,7 @@ from services.presets.registry import resolve
 from services.spec.validation import ClusterSize
 from services.stores.retention import Retention
 from services.stores.sqlite import SqliteJobStore
-from tests.integration.api.conftest import RecordingLauncher
+from tests.integration.api.conftest import RecordingLauncher, serve
 from tests.integration.waiting import wait_until
 
 GRACE = 0.5
@@ -111,8 +111,9 @@ def test_a_queued_job_whose_cluster_is_silent_still_waits(plane):
 def test_a_driver_that_is_silent_for_too_long_is_out_of_sight_until_it_speaks(plane, monkeypatch):
     job = plane.running(step=1)
     plane.context.settings = replace(plane.context.settings, heartbeat_overdue_seconds=30)
-    now, ahead = time.time, [0.0]
-    monkeypatch.setattr("api.reconcile.time.time", lambda: now() + ahead[0])
+    now, ahead = time.monotonic, [0.0]
+    monkeypatch.setattr("api.pulse.monotonic", lambda: now() + ahead[0])
+    settle(plane)
     ahead[0] = 25.0
     settle(plane)
     assert plane.state(job) == "running"
@@ -122,6 +123,46 @@ def test_a_driver_that_is_silent_for_too_long_is_out_of_sight_until_it_speaks(pl
     ahead[0] = 0.0
     plane.store.heartbeat(job, 1, {"step": 2})
     plane.wait_for("sight", lambda: plane.state(job) == "running")
+
+
+GONE = ["missing", "failed", "stopped", "succeeded"]
+
+
+@pytest.mark.parametrize("status", GONE)
+def test_a_driver_that_is_heard_is_not_gone_whatever_ray_says(plane, monkeypatch, status):
+    """A proxy, a wrong address, a second control plane on another Ray, or Ray's own monitor."""
+    monkeypatch.setattr("api.reconcile._CONTRADICTION_SECONDS", 0.5)
+    job = plane.running(step=1)
+    plane.launcher.shown[f"{job}-1"] = Observation(status)
+    settle(plane)
+    assert plane.state(job) == "running"
+    plane.wait_for("that it shows", lambda: plane.state(job) == "reconciling")
+    assert f"Ray says that its driver is {status}" in plane.store.get_job(job).cause
+    plane.store.heartbeat(job, 1, {"step": 2})  # it was not fenced off
+    plane.launcher.shown[f"{job}-1"] = Observation("running")
+    plane.wait_for("agreement", lambda: plane.state(job) == "running")
+
+
+@pytest.mark.parametrize("status", GONE)
+def test_a_driver_that_is_heard_no_more_is_gone_when_ray_says_so(tmp_path, body, status):
+    with serve(tmp_path / "home", body, heartbeat_fresh_seconds=1.0) as plane:
+        job = plane.running(step=1)
+        began = time.monotonic()
+        plane.launcher.shown[f"{job}-1"] = Observation(status)
+        plane.wait_for("the end", lambda: plane.state(job) in ("failed", "interrupted"))
+        assert 0.9 < time.monotonic() - began < 5
+
+
+def test_a_clock_that_is_ahead_keeps_no_driver_alive(tmp_path, body, monkeypatch):
+    """That of a Redis server, say: its heartbeats lie an hour in the future."""
+    with serve(tmp_path / "home", body, heartbeat_fresh_seconds=1.0) as plane:
+        job = plane.running()
+        now = time.time
+        with monkeypatch.context() as ahead:
+            ahead.setattr("services.stores.sqlite.time.time", lambda: now() + 3600)
+            plane.store.heartbeat(job, 1, {"step": 1})
+        plane.launcher.shown[f"{job}-1"] = Observation("failed")
+        plane.wait_for("the end", lambda: plane.state(job) == "failed")
 
 
 def test_the_record_of_a_driver_out_of_sight_counts(plane):
@@ -272,6 +313,21 @@ def test_a_resumed_job_starts_once_the_workers_of_its_old_driver_are_free(plane)
     plane.launcher.shown[f"{job}-1"] = Observation("succeeded")
     plane.wait_for("the new driver", lambda: f"{job}-2" in plane.launcher.submitted)
     assert plane.launcher.stopped == []
+
+
+def test_an_attempt_that_never_had_a_driver_does_not_hide_the_one_before(plane):
+    """Pause, resume, pause before the new driver has started, resume."""
+    job = plane.running()
+    plane.store.set_state(job, "pausing", attempt=1)
+    plane.store.set_state(job, "paused", attempt=1)
+    for _ in range(2):
+        plane.http.post(f"/v1/jobs/{job}/resume")
+        plane.http.post(f"/v1/jobs/{job}/pause")
+    plane.http.post(f"/v1/jobs/{job}/resume")
+    settle(plane)
+    assert plane.launcher.submitted == [f"{job}-1"]
+    plane.launcher.shown[f"{job}-1"] = Observation("succeeded")
+    plane.wait_for("the new driver", lambda: f"{job}-4" in plane.launcher.submitted)
 
 
 def test_an_old_driver_that_does_not_leave_is_stopped(plane, monkeypatch):

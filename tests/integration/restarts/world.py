@@ -128,6 +128,8 @@ class World:
             "RAY_API_SERVER_ADDRESS": machine.url,
             "LACONIC_STORE": self.store_url,
             "COLUMNS": "200",
+            # A driver that died is noticed that much sooner.
+            "LACONIC_HEARTBEAT_FRESH_SECONDS": "3",
             **environment,
         }
         self.planes = [Plane(self, n) for n in range(planes)]
