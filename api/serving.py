@@ -26,7 +26,7 @@ from services.control.stores import open_control
 from services.home import Home
 from services.stores.lifecycle import ACTIVE
 from services.stores.open import locate
-from services.stores.protocol import IllegalTransition, StaleAttempt
+from services.stores.protocol import IllegalTransition, JobRecord, JobStore, StaleAttempt
 from services.stores.redis_address import RedisAddress
 
 log = logging.getLogger("laconic.serving")
@@ -35,6 +35,8 @@ UP_SECONDS: Final = 30.0
 """Longest wait for the server to answer."""
 DRAIN_SECONDS: Final = 120.0
 """Longest wait for drivers to stop at a consistent point."""
+
+_PAGE: Final = 100
 
 
 class ServingError(RuntimeError):
@@ -110,22 +112,28 @@ class ControlPlane:
     def drain(
         self, seconds: float = DRAIN_SECONDS, give_up: Callable[[], bool] = lambda: False
     ) -> bool:
-        """Take no jobs any more, and if the cluster is our own, have the running ones stop where
-        they can be resumed. True if all did so before ``seconds`` passed or ``give_up()``."""
+        """Take no jobs any more, and if the cluster is our own, have those with a driver stop where
+        they can be resumed; those without one stay in the queue. True if all did so before
+        ``seconds`` passed or ``give_up()``."""
         if self._context is None:
             return True
         self._context.closing.set()
         if self._cluster is None:
             return True  # The jobs go on without us.
-        self._ask_to_stop(self._context)
+        asked: set[str] = set()
         deadline = time.monotonic() + seconds
-        while self._active(self._context) and time.monotonic() < deadline and not give_up():
+        # Asked again each time: a driver may just have been submitted.
+        while left := with_driver(self._context.store):
+            for job in left:
+                if job.id not in asked:
+                    asked.add(job.id)
+                    self._ask_to_stop(self._context, job)
+            if time.monotonic() > deadline or give_up():
+                break
             time.sleep(0.2)
-        left = self._active(self._context)
         for job in left:
-            self._interrupt(
-                self._context, job, "the control plane ended before the driver had stopped"
-            )
+            cause = "the control plane ended before the driver had stopped"
+            self._interrupt(self._context, job, cause)
         return not left
 
     def close(self) -> None:
@@ -149,7 +157,7 @@ class ControlPlane:
             try:
                 if self._context is not None:
                     # No cluster, no driver: nothing may be left that claims to run.
-                    for job in self._active(self._context):
+                    for job in with_driver(self._context.store):
                         self._interrupt(self._context, job, "the control plane ended")
             finally:
                 self._cluster.stop()
@@ -179,7 +187,8 @@ class ControlPlane:
     def _serve(self, listener: socket.socket) -> None:
         dashboard = self._cluster.dashboard if self._cluster else None
         settings = replace(
-            Settings.from_environment(self._home, dashboard), alone=self._lock is not None
+            Settings.from_environment(self._home, dashboard),
+            alone=self._lock is not None,
         )
         app = create_app(settings)
         self._context = app.state.context
@@ -198,26 +207,28 @@ class ControlPlane:
                 raise ServingError(f"the API did not come up within {UP_SECONDS:g} s")
             time.sleep(0.05)
 
-    def _active(self, context: Context) -> list[str]:
-        return [j.id for j in context.store.list_jobs(1000, states=ACTIVE)[0]]
-
-    def _ask_to_stop(self, context: Context) -> None:
-        for job_id in self._active(context):
-            job = context.store.get_job(job_id)
-            if job.ray_submission_id is None:
-                self._interrupt(context, job_id, "the control plane ended before it had started")
-                continue
-            try:
-                context.store.send_command(job_id, "stop", {})
-            except IllegalTransition as error:
-                log.info("%s", error)
-
-    def _interrupt(self, context: Context, job_id: str, cause: str) -> None:
-        job = context.store.get_job(job_id)
+    def _ask_to_stop(self, context: Context, job: JobRecord) -> None:
         try:
-            context.store.set_state(job_id, "interrupted", attempt=job.attempt, cause=cause)
+            context.store.send_command(job.id, "stop", {})
+        except IllegalTransition as error:
+            log.info("%s", error)
+
+    def _interrupt(self, context: Context, job: JobRecord, cause: str) -> None:
+        try:
+            context.store.set_state(job.id, "interrupted", attempt=job.attempt, cause=cause)
         except (IllegalTransition, StaleAttempt) as error:
             log.info("%s", error)
+
+
+def with_driver(store: JobStore) -> list[JobRecord]:
+    """The jobs that have a driver, or may have one by now."""
+    found: list[JobRecord] = []
+    cursor: str | None = None
+    while True:
+        page, cursor = store.list_jobs(_PAGE, cursor, ACTIVE)
+        found += [j for j in page if j.state != "queued" or j.ray_submission_id is not None]
+        if cursor is None:
+            return found
 
 
 def refuse_open_door(home: Home, host: str) -> None:
