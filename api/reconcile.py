@@ -1,5 +1,6 @@
 """Brings together what the store says and what Ray shows: starts queued jobs, closes the records
-of drivers that died without a word, and enforces cancels that a driver did not obey.
+of drivers that died without a word, resumes their jobs, and enforces cancels that a driver did not
+obey.
 
 Only observed facts end a job. A cluster that does not answer says nothing about its jobs: those
 that nothing else vouches for are ``reconciling`` until it does. Nor does one that says that a
@@ -18,12 +19,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from api.auto_resume import AutoResume
 from api.dependencies import Context
 from api.driver_logs import DriverLogs
 from api.lease import Lease
 from api.pulse import Pulse
 from api.ray_sight import RaySight
 from services.launcher import ENDED, LaunchError, Observation, submission_id
+from services.restarts import Resume
 from services.spec.validation import cluster_problems
 from services.stores.lifecycle import ACTIVE, JobState, is_legal
 from services.stores.protocol import (
@@ -62,6 +65,7 @@ class Reconciler:
         self._told: set[tuple[str, int]] = set()
         self._ray = RaySight(lambda: context.launcher)
         self._logs = DriverLogs(context, self._ray, self._stop)
+        self._restarts = AutoResume(context)
         self._pulse = Pulse()
         self._contradicted: dict[str, float] = {}
         seconds = context.settings.lease_seconds
@@ -106,6 +110,8 @@ class Reconciler:
             self._context.wake.clear()
             try:
                 leads = self._lease.take()
+                if leads and not self._context.leads:
+                    self._restarts.adopt()
                 self._context.leads = leads
                 if leads:
                     self.look()
@@ -129,6 +135,7 @@ class Reconciler:
         self._ray.open()
         jobs = self._active()
         self._pulse.keep({j.id for j in jobs})
+        self._restarts.see({j.id for j in jobs})
         for job in jobs:
             if job.ray_submission_id is not None:
                 self._guarded(job, self._check)
@@ -138,6 +145,8 @@ class Reconciler:
                 self._guarded(job, self._note_submission)
         if not self._is_over:
             self._logs.keep({j.id: j.attempt for j in jobs if j.ray_submission_id is not None})
+        if not self._is_over:
+            self._restarts.work()
         # The oldest first.
         waiting = [j for j in reversed(jobs) if j.ray_submission_id is None and j.state == "queued"]
         # Counted anew, for some may just have ended; and not at all where nobody waits.
@@ -147,8 +156,9 @@ class Reconciler:
                 break
             if busy >= self._context.settings.max_running_jobs:
                 break
-            busy += 1
-            self._guarded(job, self._launch)
+            if self._restarts.is_due(job):
+                busy += 1
+                self._guarded(job, self._launch)
 
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied < _TIDY_SECONDS:
@@ -297,16 +307,13 @@ class Reconciler:
         now = self._context.store.get_job(job.id)
         if now.state not in ACTIVE or now.attempt != job.attempt:
             return
-        state: JobState = "failed"
-        cause = f"driver ended without a record: Ray job {seen.status}"
-        cause += f" ({seen.message.strip()})" if seen.message else ""
-        if now.cancel_requested_at is not None:
-            state, cause = "cancelled", "cancelled on request"
-        elif seen.status == "missing":
-            state = "interrupted"
-            cause = "the Ray cluster it ran on is gone; resume it to go on from its last checkpoint"
-        elif seen.status == "stopped":
-            state, cause = "interrupted", "its Ray job was stopped"
+        state, cause = _end_of(now, seen)
+        if state != "cancelled":
+            decision = self._restarts.decide(now)
+            if isinstance(decision, Resume):
+                state = "interrupted"
+            elif decision.why is not None:
+                cause += f"; {decision.why}"
         tail = self._logs.text(submission_id(job.id, job.attempt))[-_LOG_TAIL:]
         if tail:
             self._context.store.append_event(
@@ -321,6 +328,8 @@ class Reconciler:
         self._context.store.set_state(
             job.id, state, attempt=job.attempt, cause=cause, expect=now.revision
         )
+        if state == "interrupted":
+            self._restarts.take_up(job.id)
 
     def _is_overdue(self, job: JobRecord) -> bool:
         asked = job.cancel_requested_at
@@ -350,6 +359,18 @@ class Reconciler:
             time.sleep(0.2)
         log.warning("Ray job %s was stopped and has not been seen to end yet", name)
         return False
+
+
+def _end_of(job: JobRecord, seen: Observation) -> tuple[JobState, str]:
+    """What a job ends as, and why, whose driver is gone without a record."""
+    if job.cancel_requested_at is not None:
+        return "cancelled", "cancelled on request"
+    if seen.status == "missing":
+        return "interrupted", "the Ray cluster it ran on is gone"
+    if seen.status == "stopped":
+        return "interrupted", "its Ray job was stopped"
+    cause = f"driver ended without a record: Ray job {seen.status}"
+    return "failed", cause + (f" ({seen.message.strip()})" if seen.message else "")
 
 
 def _owner(context: Context) -> str:

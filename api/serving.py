@@ -47,15 +47,23 @@ class ControlPlane:
     """Context manager around cluster and server. Enter it in a thread that outlives it, best the
     main thread: a cluster of its own ends with the thread that started it."""
 
-    def __init__(self, home: Home, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> None:
+    def __init__(
+        self,
+        home: Home,
+        *,
+        host: str = DEFAULT_HOST,
+        port: int = DEFAULT_PORT,
+        takes_up: bool = True,
+    ) -> None:
         """Nothing is started yet.
 
         Args:
             home: where it keeps its things.
             host: address to listen on.
             port: 0 takes any free port.
+            takes_up: whether jobs that were interrupted before go on by themselves.
         """
-        self._home, self._host, self._port = home, host, port
+        self._home, self._host, self._port, self._takes_up = home, host, port, takes_up
         self._cluster: LocalCluster | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -107,7 +115,7 @@ class ControlPlane:
         if self._thread is not None and not self._thread.is_alive():
             raise ServingError("the API ended by itself; its error stands above")
         if self._cluster is not None and not self._cluster.is_alive():
-            raise ServingError("the Ray cluster ended by itself; resume the jobs after a new start")
+            raise ServingError("the Ray cluster ended by itself; its jobs go on after a new start")
 
     def drain(
         self, seconds: float = DRAIN_SECONDS, give_up: Callable[[], bool] = lambda: False
@@ -189,6 +197,7 @@ class ControlPlane:
         settings = replace(
             Settings.from_environment(self._home, dashboard),
             alone=self._lock is not None,
+            takes_up_interrupted=self._takes_up,
         )
         app = create_app(settings)
         self._context = app.state.context

@@ -53,6 +53,8 @@ class Settings:
     """A comment is sent on an event stream that was silent for this long."""
     metrics_retention_seconds: float = 600.0
     """How long ``/metrics`` still shows the series of a job that has ended."""
+    takes_up_interrupted: bool = True
+    """Whether jobs that were interrupted before this control plane started go on by themselves."""
     alone: bool = True
     """Whether no other control plane serves the home folder."""
     limits: Limits = field(default_factory=Limits)
