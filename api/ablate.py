@@ -150,7 +150,9 @@ def run_ablation(console: Console, sweep: Sweep, url: str | None, out: Path) -> 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     with ExitStack() as stack:
-        plane = None if url else stack.enter_context(ControlPlane(sweep.home, port=0))
+        plane = (
+            None if url else stack.enter_context(ControlPlane(sweep.home, port=0, takes_up=False))
+        )
         own = (plane.url, plane.key) if plane else (url, None)
         client = stack.enter_context(Client(*own))
         finished = sweep.run(client, console, ending, out)

@@ -44,7 +44,7 @@ def run_demo(
         signal.signal(number, on_signal)
     started = time.monotonic()
     console.print("starting Ray and the control plane ...")
-    with MemoryWatch() as memory, ControlPlane(home, port=0) as plane:
+    with MemoryWatch() as memory, ControlPlane(home, port=0, takes_up=False) as plane:
         up.set()
         console.print(f"control plane at {plane.url}", highlight=False)
         with Client(plane.url, plane.key) as client:

@@ -51,7 +51,7 @@ class Context:
         self.closing = threading.Event()
         """Set when the control plane is about to end: no job is taken or started any more."""
         self.creating = threading.Lock()
-        """Held from counting what a tenant has to adding to it."""
+        """Held from counting what a tenant has to adding to it (:func:`api.usage.adding`)."""
         self.last_reconciled: float | None = None
         """Unix seconds when the reconciler last did its duty, or saw that another has it."""
         self.last_looked: float | None = None

@@ -50,7 +50,7 @@ def run_evaluation(
     with ExitStack() as stack:
         if url is None:
             console.print("starting Ray and the control plane ...")
-        plane = None if url else stack.enter_context(ControlPlane(home, port=0))
+        plane = None if url else stack.enter_context(ControlPlane(home, port=0, takes_up=False))
         own = (plane.url, plane.key) if plane else (url, None)
         client = stack.enter_context(Client(*own))
         job = _job(client, spec, out, console)

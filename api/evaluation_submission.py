@@ -8,7 +8,7 @@ from api.dependencies import Context
 from api.repeated import made_before
 from api.schemas import CreateEvaluation
 from api.submission import roots_of
-from api.usage import note_begun, refuse_over_quota
+from api.usage import adding, note_begun, refuse_over_quota
 from services.builtin import UnknownBuiltin, is_name
 from services.control.principal import Principal
 from services.model_source import UnknownModel, job_of, model_folder, pinned
@@ -50,7 +50,7 @@ def submit_evaluation(
         raise SpecError([Problem("/model/path", str(error))]) from error
     if problems := find_evaluation_problems(spec, model, context.launcher.cluster_size()):
         raise SpecError(problems)
-    with context.creating:
+    with adding(context, caller.tenant):
         refuse_over_quota(context, caller.tenant, spec)
         record = context.store.create_job(
             spec,

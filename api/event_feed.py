@@ -54,8 +54,15 @@ class Topic:
     """The newest events, up to ``head``."""
     gone: bool = False
     """Whether the job was removed."""
+    lost: bool = False
+    """Whether the log no longer has what was seen: the store lost its last moments."""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     followers: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes by this topic."""
+        return self.gone or self.lost
 
     def after(self, position: int) -> list[Encoded] | None:
         """The events behind a position; None where memory does not reach back that far."""
@@ -84,7 +91,13 @@ class EventFeed:
 
     @asynccontextmanager
     async def topic(self, job_id: str, position: int) -> AsyncIterator[Topic]:
-        """Follow a job, for as long as the context is open, behind a position that was read."""
+        """Follow a job, for as long as the context is open.
+
+        Args:
+            job_id: of a job there is.
+            position: of an event that the store has; what a reader says must be checked first
+                (:meth:`has`), for all who follow the job begin where the first of them does.
+        """
         topic = self._topics.setdefault(job_id, Topic(position))
         topic.followers += 1
         if self._task is None:
@@ -93,8 +106,12 @@ class EventFeed:
             yield topic
         finally:
             topic.followers -= 1
-            if topic.followers == 0:
-                self._topics.pop(job_id, None)
+            if topic.followers == 0 and self._topics.get(job_id) is topic:
+                del self._topics[job_id]
+
+    async def has(self, job_id: str, position: int) -> bool:
+        """Whether the log reaches as far as a position that somebody says they have read to."""
+        return await asyncio.to_thread(reaches, self._store, job_id, position)
 
     async def read(self, job_id: str, position: int) -> list[Encoded]:
         """A batch of events behind a position, from the store."""
@@ -115,26 +132,46 @@ class EventFeed:
                 found = {}
             more = any(events and len(events) == _BATCH for events in found.values())
             for job_id, topic in list(self._topics.items()):
-                events = found.get(job_id, [])
-                topic.gone = topic.gone or events is None
+                events = found.get(job_id)
+                topic.gone = topic.gone or (job_id in found and events is None)
                 # Another topic of the same job may have begun meanwhile, at another place.
-                if events and topic.head == positions.get(job_id):
-                    topic.recent.extend(events)
-                    topic.head = events[-1].id
-                elif not (topic.gone or self.closing.is_set()):
-                    continue
-                async with topic.changed:
-                    topic.changed.notify_all()
+                if events is None or topic.head != positions.get(job_id):
+                    is_news = False
+                elif topic.head > 0 and not _continues(topic, events):
+                    topic.lost = is_news = True
+                    del self._topics[job_id]  # who follows from here on begins anew
+                else:
+                    fresh = [e for e in events if e.id > topic.head]
+                    topic.recent.extend(fresh)
+                    topic.head = fresh[-1].id if fresh else topic.head
+                    is_news = bool(fresh)
+                if is_news or topic.gone or self.closing.is_set():
+                    async with topic.changed:
+                        topic.changed.notify_all()
 
     def _read_all(self, positions: dict[str, int]) -> dict[str, list[Encoded] | None]:
-        """The new events of each job; None where the job has been removed."""
+        """The events of each job from its position on, that one included; None where the job has
+        been removed."""
         found: dict[str, list[Encoded] | None] = {}
         for job_id, position in positions.items():
             try:
-                found[job_id] = self._read(job_id, position)
+                found[job_id] = self._read(job_id, max(position - 1, 0))
             except JobNotFound:
                 found[job_id] = None
         return found
+
+
+def reaches(store: JobStore, job_id: str, position: int) -> bool:
+    """Whether a job's log reaches as far as a position, though what stood there may be trimmed."""
+    return position == 0 or bool(store.events(job_id, position - 1, 1))
+
+
+def _continues(topic: Topic, events: list[Encoded]) -> bool:
+    """Whether what the store has from the head of a topic on goes on from what was seen there."""
+    if not events:
+        return False
+    last = topic.recent[-1] if topic.recent else None
+    return last is None or events[0].id > last.id or events[0].block == last.block
 
 
 async def follow(
@@ -145,36 +182,55 @@ async def follow(
     Args:
         feed: of the control plane.
         job_id: of a job there is.
-        position: id of the last event the reader has.
+        position: id of the last event the reader says it has. Where the log does not reach that
+            far, it is told so and gets the log from its beginning.
         ended: whether the job had ended, asked before any event was read.
         max_lag: how far a reader that has caught up once may fall behind.
         heartbeat: seconds of silence after which a comment is sent.
     """
     reader = _Reader(position, ended)
     yield format_sse_event(retry=RETRY_MILLISECONDS)
-    # First what is in the log, page by page: however long it takes, nothing is left out.
-    while batch := await feed.read(job_id, reader.position):
-        for block in reader.take(batch):
-            yield block
-        if feed.closing.is_set():
-            break
-    async with feed.topic(job_id, reader.position) as topic:
-        while not feed.closing.is_set():
-            if topic.head - reader.position > max_lag:
-                yield reader.skip_to(topic.head - max_lag)
-            found = topic.after(reader.position)
-            found = await feed.read(job_id, reader.position) if found is None else found
-            for block in reader.take(found):
+    if not await feed.has(job_id, position):
+        yield reader.start_over()
+    while True:
+        # First what is in the log, page by page: however long it takes, nothing is left out.
+        while batch := await feed.read(job_id, reader.position):
+            for block in reader.take(batch):
                 yield block
-            if reader.position < topic.head:
-                if not found:  # What was seen has left the log since.
-                    yield reader.skip_to(topic.head)
-                continue
-            if reader.ended or topic.gone:
-                return
-            if not await _changed(feed, topic, reader.position, heartbeat):
-                yield KEEPALIVE_COMMENT
-    yield format_sse_event(retry=RETRY_MILLISECONDS, comment="the control plane is shutting down")
+            if feed.closing.is_set():
+                break
+        async with feed.topic(job_id, reader.position) as topic:
+            async for block in _live(feed, topic, job_id, reader, max_lag, heartbeat):
+                yield block
+        if topic.lost and not feed.closing.is_set():
+            yield reader.start_over()
+            continue
+        break
+    if feed.closing.is_set():
+        yield format_sse_event(
+            retry=RETRY_MILLISECONDS, comment="the control plane is shutting down"
+        )
+
+
+async def _live(
+    feed: EventFeed, topic: Topic, job_id: str, reader: _Reader, max_lag: int, heartbeat: float
+) -> AsyncIterator[bytes]:
+    """Yield events as they happen, until there are no more or the topic is lost."""
+    while not (feed.closing.is_set() or topic.lost):
+        if topic.head - reader.position > max_lag:
+            yield reader.skip_to(topic.head - max_lag)
+        found = topic.after(reader.position)
+        found = await feed.read(job_id, reader.position) if found is None else found
+        for block in reader.take(found):
+            yield block
+        if reader.position < topic.head:
+            if not found:  # What was seen has left the log since.
+                yield reader.skip_to(topic.head)
+            continue
+        if reader.ended or topic.gone:
+            return
+        if not await _changed(feed, topic, reader.position, heartbeat):
+            yield KEEPALIVE_COMMENT
 
 
 @dataclass
@@ -203,6 +259,13 @@ class _Reader:
         self.position = last
         return format_sse_event(data_str=data, event="gap", id=str(last))
 
+    def start_over(self) -> bytes:
+        """Go back to the beginning of the log, for it is not the one that was read; return the
+        event that says so."""
+        self.position = 0
+        data = json.dumps({"from": 1, "to": 0, "reset": True})
+        return format_sse_event(data_str=data, event="gap", id="0")
+
 
 def encode(event: EventRecord) -> Encoded:
     """An event as it goes out on a stream."""
@@ -219,7 +282,7 @@ async def _changed(feed: EventFeed, topic: Topic, position: int, patience: float
     """Wait for events behind a position; False when none came in time."""
 
     def is_news() -> bool:
-        return topic.head > position or topic.gone or feed.closing.is_set()
+        return topic.head > position or topic.is_over or feed.closing.is_set()
 
     try:
         async with asyncio.timeout(patience), topic.changed:

@@ -8,7 +8,7 @@ from typing import Final
 
 from api.dependencies import Context
 from api.repeated import was_done
-from api.usage import note_begun, refuse_over_quota
+from api.usage import adding, note_begun, refuse_over_quota
 from services.stores.lifecycle import ACTIVE, RESUMABLE, JobState
 from services.stores.protocol import (
     ChangedMeanwhile,
@@ -116,7 +116,7 @@ def resume_job(
         note_begun(context, record)
         return record
     # A job that ended has left its place to others.
-    with context.creating:
+    with adding(context, record.tenant):
         if record.state in RESUMABLE:
             refuse_over_quota(context, record.tenant, record.spec)
         begun = context.store.begin_attempt(record.id, expect=expect, author=author, reason=reason)

@@ -27,7 +27,7 @@ from services.control.stores import open_control
 from services.home import Home
 from services.stores.lifecycle import ACTIVE
 from services.stores.open import locate
-from services.stores.protocol import IllegalTransition, StaleAttempt
+from services.stores.protocol import IllegalTransition, JobRecord, JobStore, StaleAttempt
 from services.stores.redis_address import RedisAddress
 
 log = logging.getLogger("laconic.serving")
@@ -36,6 +36,8 @@ UP_SECONDS: Final = 30.0
 """Longest wait for the server to answer."""
 DRAIN_SECONDS: Final = 120.0
 """Longest wait for drivers to stop at a consistent point."""
+
+_PAGE: Final = 100
 
 
 class ServingError(RuntimeError):
@@ -46,15 +48,23 @@ class ControlPlane:
     """Context manager around cluster and server. Enter it in a thread that outlives it, best the
     main thread: a cluster of its own ends with the thread that started it."""
 
-    def __init__(self, home: Home, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> None:
+    def __init__(
+        self,
+        home: Home,
+        *,
+        host: str = DEFAULT_HOST,
+        port: int = DEFAULT_PORT,
+        takes_up: bool = True,
+    ) -> None:
         """Nothing is started yet.
 
         Args:
             home: where it keeps its things.
             host: address to listen on.
             port: 0 takes any free port.
+            takes_up: whether jobs that were interrupted before go on by themselves.
         """
-        self._home, self._host, self._port = home, host, port
+        self._home, self._host, self._port, self._takes_up = home, host, port, takes_up
         self._cluster: LocalCluster | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -107,27 +117,33 @@ class ControlPlane:
         if self._thread is not None and not self._thread.is_alive():
             raise ServingError("the API ended by itself; its error stands above")
         if self._cluster is not None and not self._cluster.is_alive():
-            raise ServingError("the Ray cluster ended by itself; resume the jobs after a new start")
+            raise ServingError("the Ray cluster ended by itself; its jobs go on after a new start")
 
     def drain(
         self, seconds: float = DRAIN_SECONDS, give_up: Callable[[], bool] = lambda: False
     ) -> bool:
-        """Take no jobs any more, and if the cluster is our own, have the running ones stop where
-        they can be resumed. True if all did so before ``seconds`` passed or ``give_up()``."""
+        """Take no jobs any more, and if the cluster is our own, have those with a driver stop where
+        they can be resumed; those without one stay in the queue. True if all did so before
+        ``seconds`` passed or ``give_up()``."""
         if self._context is None:
             return True
         self._context.closing.set()
         if self._cluster is None:
             return True  # The jobs go on without us.
-        self._ask_to_stop(self._context)
+        asked: set[str] = set()
         deadline = time.monotonic() + seconds
-        while self._active(self._context) and time.monotonic() < deadline and not give_up():
+        # Asked again each time: a driver may just have been submitted.
+        while left := with_driver(self._context.store):
+            for job in left:
+                if job.id not in asked:
+                    asked.add(job.id)
+                    self._ask_to_stop(self._context, job)
+            if time.monotonic() > deadline or give_up():
+                break
             time.sleep(0.2)
-        left = self._active(self._context)
         for job in left:
-            self._interrupt(
-                self._context, job, "the control plane ended before the driver had stopped"
-            )
+            cause = "the control plane ended before the driver had stopped"
+            self._interrupt(self._context, job, cause)
         return not left
 
     def close(self) -> None:
@@ -151,7 +167,7 @@ class ControlPlane:
             try:
                 if self._context is not None:
                     # No cluster, no driver: nothing may be left that claims to run.
-                    for job in self._active(self._context):
+                    for job in with_driver(self._context.store):
                         self._interrupt(self._context, job, "the control plane ended")
             finally:
                 self._cluster.stop()
@@ -181,7 +197,9 @@ class ControlPlane:
     def _serve(self, listener: socket.socket) -> None:
         dashboard = self._cluster.dashboard if self._cluster else None
         settings = replace(
-            Settings.from_environment(self._home, dashboard), alone=self._lock is not None
+            Settings.from_environment(self._home, dashboard),
+            alone=self._lock is not None,
+            takes_up_interrupted=self._takes_up,
         )
         app = create_app(settings)
         self._context = app.state.context
@@ -200,26 +218,28 @@ class ControlPlane:
                 raise ServingError(f"the API did not come up within {UP_SECONDS:g} s")
             time.sleep(0.05)
 
-    def _active(self, context: Context) -> list[str]:
-        return [j.id for j in context.store.list_jobs(1000, states=ACTIVE)[0]]
-
-    def _ask_to_stop(self, context: Context) -> None:
-        for job_id in self._active(context):
-            job = context.store.get_job(job_id)
-            if job.ray_submission_id is None:
-                self._interrupt(context, job_id, "the control plane ended before it had started")
-                continue
-            try:
-                context.store.send_command(job_id, "stop", {})
-            except IllegalTransition as error:
-                log.info("%s", error)
-
-    def _interrupt(self, context: Context, job_id: str, cause: str) -> None:
-        job = context.store.get_job(job_id)
+    def _ask_to_stop(self, context: Context, job: JobRecord) -> None:
         try:
-            context.store.set_state(job_id, "interrupted", attempt=job.attempt, cause=cause)
+            context.store.send_command(job.id, "stop", {})
+        except IllegalTransition as error:
+            log.info("%s", error)
+
+    def _interrupt(self, context: Context, job: JobRecord, cause: str) -> None:
+        try:
+            context.store.set_state(job.id, "interrupted", attempt=job.attempt, cause=cause)
         except (IllegalTransition, StaleAttempt) as error:
             log.info("%s", error)
+
+
+def with_driver(store: JobStore) -> list[JobRecord]:
+    """The jobs that have a driver, or may have one by now."""
+    found: list[JobRecord] = []
+    cursor: str | None = None
+    while True:
+        page, cursor = store.list_jobs(_PAGE, cursor, ACTIVE)
+        found += [j for j in page if j.state != "queued" or j.ray_submission_id is not None]
+        if cursor is None:
+            return found
 
 
 def refuse_open_door(home: Home, host: str) -> None:

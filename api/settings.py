@@ -32,6 +32,9 @@ class Settings:
     cancel_grace_seconds: float = 120.0
     """How long a driver may take to end itself after a cancel before its Ray job is stopped
     (``LACONIC_CANCEL_GRACE_SECONDS``)."""
+    heartbeat_fresh_seconds: float = 10.0
+    """A driver that was heard within this time is at work, whatever Ray says or does not say of it;
+    it sends a heartbeat every two seconds (``LACONIC_HEARTBEAT_FRESH_SECONDS``)."""
     heartbeat_overdue_seconds: float = 120.0
     """A job whose driver was silent for this long is ``reconciling``, whatever Ray says of it
     (``LACONIC_HEARTBEAT_OVERDUE_SECONDS``)."""
@@ -50,6 +53,8 @@ class Settings:
     """A comment is sent on an event stream that was silent for this long."""
     metrics_retention_seconds: float = 600.0
     """How long ``/metrics`` still shows the series of a job that has ended."""
+    takes_up_interrupted: bool = True
+    """Whether jobs that were interrupted before this control plane started go on by themselves."""
     alone: bool = True
     """Whether no other control plane serves the home folder."""
     limits: Limits = field(default_factory=Limits)
@@ -88,6 +93,9 @@ class Settings:
             roots=_roots(),
             allowed_hosts=frozenset(_names("LACONIC_ALLOWED_HOSTS")),
             webhook_networks=_networks(),
+            heartbeat_fresh_seconds=_number(
+                "LACONIC_HEARTBEAT_FRESH_SECONDS", cls.heartbeat_fresh_seconds, 3
+            ),
             heartbeat_overdue_seconds=_number(
                 "LACONIC_HEARTBEAT_OVERDUE_SECONDS", cls.heartbeat_overdue_seconds, 10
             ),

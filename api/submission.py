@@ -7,7 +7,7 @@ from pathlib import Path
 from api.dependencies import Context
 from api.repeated import made_before
 from api.schemas import CreateJob
-from api.usage import note_begun, refuse_over_quota
+from api.usage import adding, note_begun, refuse_over_quota
 from services.builtin import is_name
 from services.control.principal import Principal
 from services.presets.registry import resolve
@@ -36,8 +36,7 @@ def submit(context: Context, caller: Principal, body: CreateJob, job_id: str | N
         note_begun(context, made)
         return made
     spec = checked_spec(context, caller, body)
-    # Counted and created in one go: two requests must not both find the last place free.
-    with context.creating:
+    with adding(context, caller.tenant):
         refuse_over_quota(context, caller.tenant, spec)
         record = context.store.create_job(
             spec,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from api.problems import ApiProblem
@@ -12,7 +14,7 @@ from services.control.quotas import Quota, Usage, objection, workers_of
 from services.spec.kind import Spec
 from services.stores.lifecycle import ACTIVE, JobState
 from services.stores.listing import JobFilter
-from services.stores.protocol import JobRecord, JobStore
+from services.stores.protocol import JobRecord, JobStore, StoreUnavailable
 
 if TYPE_CHECKING:
     from api.dependencies import Context
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 SHOWN_SECONDS: Final = 1.0
 """How long a count that is only shown is taken for true."""
 _PAGE: Final = 100
+_ADDING_SECONDS: Final = 10.0
+"""Longest wait for a request of another control plane, and what one that was killed can cost."""
 
 
 class UsageMemory:
@@ -54,13 +58,43 @@ def active_usage(store: JobStore, tenant: str) -> tuple[int, int]:
     return jobs, workers
 
 
+@contextmanager
+def adding(context: Context, tenant: str) -> Iterator[None]:
+    """Hold from counting what a tenant has to adding to it: two requests must not both find the
+    last place free, nor two control planes.
+
+    Raises:
+        StoreUnavailable: another control plane holds it for too long.
+    """
+    with context.creating:
+        bounds = _quota_of(context, tenant)
+        if context.settings.alone or bounds == Quota():
+            yield
+            return
+        store, name, owner = context.store, f"quota:{tenant}", secrets.token_hex(8)
+        deadline = time.monotonic() + _ADDING_SECONDS
+        while not store.hold(name, owner, _ADDING_SECONDS):
+            if time.monotonic() > deadline:
+                raise StoreUnavailable(f"another control plane adds to {tenant}'s jobs; try again")
+            time.sleep(0.02)
+        try:
+            yield
+        finally:
+            with suppress(StoreUnavailable):  # it runs out by itself
+                store.release(name, owner)
+
+
+def _quota_of(context: Context, tenant: str) -> Quota:
+    return context.control.quotas.quota(tenant) or context.settings.limits.quota
+
+
 def refuse_over_quota(context: Context, tenant: str, spec: Spec) -> None:
     """Refuse a job that would be one too many.
 
     Raises:
         ApiProblem: 403, with what is too much and the remedy.
     """
-    quota = context.control.quotas.quota(tenant) or context.settings.limits.quota
+    quota = _quota_of(context, tenant)
     usage = _usage_of(context, tenant, quota)
     if (wrong := objection(quota, usage, workers_of(spec))) is not None:
         raise ApiProblem(403, "quota_exceeded", f"tenant {tenant}: {wrong}")

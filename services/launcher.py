@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 import sys
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("laconic.launcher")
 
 CALL_SECONDS: Final = 15.0
-"""Longest wait for one answer of the Ray dashboard."""
+"""Longest wait for the Ray dashboard to take a job, or to tell the size of the cluster."""
+ASK_SECONDS: Final = 6.0
+"""Longest wait for one answer on a job."""
 
 _DRIVERS: Final[dict[JobKind, str]] = {
     "training": "actors.driver",
@@ -122,7 +125,10 @@ class RayJobLauncher:
 
     def submit(self, job_id: str, attempt: int, kind: JobKind) -> str:
         name = submission_id(job_id, attempt)
-        if self.status(name).status not in ("missing", "unobservable"):
+        seen = self.status(name)
+        if seen.status == "unobservable":
+            raise LaunchError(f"Ray at {self._address} does not answer: {seen.message}")
+        if seen.status != "missing":
             return name
         # exec: the driver takes the shell's place, so that a signal to the job reaches it.
         entrypoint = "exec " + shlex.join(
@@ -193,12 +199,15 @@ def _bounded_client(address: str) -> JobSubmissionClient:
     class BoundedClient(JobSubmissionClient):
         """Ray's client waits for an answer without end; this one does not."""
 
-        def _do_request(self, *args: Any, **kwargs: Any) -> Any:
-            kwargs.setdefault("timeout", CALL_SECONDS)
-            return super()._do_request(*args, **kwargs)
+        def _do_request(self, method: str, endpoint: str, **kwargs: Any) -> Any:
+            kwargs.setdefault("timeout", CALL_SECONDS if method == "POST" else ASK_SECONDS)
+            return super()._do_request(method, endpoint, **kwargs)
 
     return BoundedClient(address)
 
 
 def _is_missing(error: Exception) -> bool:
-    return "status code 404" in str(error)
+    """Whether Ray itself says that it knows no such job. A proxy, or whatever else listens at the
+    address, answers 404 too and knows nothing of Ray's jobs."""
+    text = str(error)
+    return "status code 404" in text and re.search(r"\bJob \S+ does not exist", text) is not None

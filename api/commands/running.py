@@ -42,7 +42,7 @@ def serve(
         out.print(f"control plane at {plane.url} (documentation: {plane.url}/docs)")
         while not ending.wait(1):
             plane.check()
-        out.print("stopping: running jobs are left where they can be resumed (again: at once)")
+        out.print("stopping: jobs go on with the next start (again: at once)")
         plane.drain(give_up=hurry.is_set)
     out.print("stopped")
 

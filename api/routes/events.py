@@ -54,11 +54,15 @@ async def events(
     With ``Accept: text/event-stream`` the answer is a stream. Its ids are the event ids, so a
     client that comes back with ``Last-Event-ID`` misses nothing; it ends after the event that
     ended the job. A reader that falls far behind gets an event ``gap`` with the ids it has missed
-    (``from``, ``to``), which it can have in pages.
+    (``from``, ``to``), which it can have in pages. One that names an event the log does not have
+    (the store lost its last moments) gets a ``gap`` with ``reset`` and the log from its beginning;
+    a page then is empty and its ``next_after`` 0.
     """
     if "text/event-stream" not in accept:
         found = await asyncio.to_thread(context.store.events, job.id, after, limit + 1)
         page = found[:limit]
+        if not page and not await context.feed.has(job.id, after):
+            after = 0
         return EventPage(
             data=[Event.of(e) for e in page],
             has_more=len(found) > limit,
@@ -67,7 +71,8 @@ async def events(
     start = max(after, _parse(last_event_id))
     # The job was read before the events are: whatever ended it is then among them.
     ended = job.state not in ACTIVE
-    if ended and not await asyncio.to_thread(context.store.events, job.id, start, 1):
+    is_read = not await asyncio.to_thread(context.store.events, job.id, start, 1)
+    if ended and is_read and await context.feed.has(job.id, start):
         # Tells a browser not to connect again.
         return Response(status_code=204)
     who = caller.key_id or client_address(request)

@@ -48,8 +48,12 @@ _PLACEMENT: Final = {"cpus", "gpus", "threads", "timeout_seconds"}
 
 def fingerprint(spec: JobSpec) -> str:
     """Return a digest of what a run does, so that equal runs are made once for all studies, and
-    count on another machine too: everything but its name and where its workers run."""
-    apart: dict[str, Any] = {"name": True, "generator": _PLACEMENT, "learner": _PLACEMENT}
+    count on another machine too: everything but its name, where its workers run and how often it
+    may go on by itself."""
+    apart: dict[str, Any] = {
+        **{"name": True, "restarts": True},
+        **{"generator": _PLACEMENT, "learner": _PLACEMENT},
+    }
     fields = spec.model_dump(mode="json", exclude=apart)
     text = json.dumps(fields, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from algorithms.strict import Strict
 from services.builtin import BENCHMARK_PREFIX, PREFIX
 from services.spec.job import DataSpec, GeneratorSpec, ModelSpec, VerifierSpec
+from services.spec.restarts import RestartSpec
 from services.verification.policy import Policy
 
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
@@ -89,6 +90,7 @@ class EvaluationJobSpec(Strict):
     split. Part of what fixes the tokens: another size may change a response in its last bits."""
     generator: EvaluationGeneratorSpec = EvaluationGeneratorSpec()
     verifier: VerifierSpec = VerifierSpec()
+    restarts: RestartSpec = RestartSpec()
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Fixes every response, and the resampling behind the intervals."""
 

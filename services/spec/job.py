@@ -10,6 +10,7 @@ from algorithms.criteria import LengthTarget
 from algorithms.schedule import Cycles, Occurrence, occurrences
 from algorithms.stage import Stage
 from algorithms.strict import Strict
+from services.spec.restarts import RestartSpec
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -210,6 +211,7 @@ class JobSpec(Strict):
     analysis: AnalysisSpec | None = AnalysisSpec()
     """Null keeps no samples."""
     checkpoint: CheckpointSpec = CheckpointSpec()
+    restarts: RestartSpec = RestartSpec()
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Fixes data order, sampling and initial states."""
 

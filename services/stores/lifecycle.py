@@ -35,7 +35,7 @@ MEANING: Final[dict[JobState, str]] = {
     "failed": "it could not go on; the cause says why",
     "cancelled": "a person ended it for good",
     "interrupted": "its driver was stopped or lost without a fault of the job, and nobody asked "
-    "for a pause",
+    "for a pause; goes on by itself as its `restarts` say",
 }
 
 TRANSITIONS: Final[dict[JobState, frozenset[JobState]]] = {

@@ -84,6 +84,16 @@ class Server:
             time.sleep(0.1)
 
 
+def goes_on(server: Server, job_id: str, attempt: int, seconds: float = 60) -> None:
+    """Wait until a job whose driver was lost has gone on by itself, as that attempt."""
+    deadline = time.monotonic() + seconds
+    while (job := server.job(job_id))["attempt"] < attempt:
+        assert job["state"] not in ("succeeded", "failed", "cancelled"), job
+        assert time.monotonic() < deadline, f"waited {seconds} s for attempt {attempt}: {job}"
+        time.sleep(0.2)
+    assert job["attempt"] == attempt
+
+
 def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

@@ -87,7 +87,7 @@ def test_an_evaluation_answers_every_question(server: Server, undisturbed: str) 
 
 
 def test_killed_and_resumed_it_has_the_same_tokens(server: Server, undisturbed: str) -> None:
-    evaluation = submit(server)
+    evaluation = submit(server, restarts={"limit": 0})
     chunks = folder(server, evaluation).root / "chunks" / "tiny-heldout"
     deadline = time.monotonic() + 600
     while len(list(chunks.glob("*.parquet"))) < 2:

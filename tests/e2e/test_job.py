@@ -23,7 +23,7 @@ from services.home import Home
 from services.reports.write import write_report
 from services.stores.protocol import JobRecord
 from services.stores.sqlite import SqliteJobStore
-from tests.e2e.control_plane import ROOT, SHORT, Server
+from tests.e2e.control_plane import ROOT, SHORT, Server, goes_on
 
 pytestmark = pytest.mark.timeout(1200)
 STEPS = 5
@@ -68,11 +68,6 @@ def ended(server: Server, job_id: str, state: str, seconds: float = 120) -> None
         assert job["state"] not in ("succeeded", "failed", "cancelled", "interrupted"), job
         assert time.monotonic() < deadline, f"waited {seconds} s for {state}: {job}"
         time.sleep(0.2)
-
-
-def resume(server: Server, job_id: str) -> None:
-    response = server.client.post(f"/v1/jobs/{job_id}/resume")
-    assert response.status_code < 300, response.text
 
 
 def test_the_job_runs_through_both_stages(server: Server, finished: str) -> None:
@@ -160,21 +155,21 @@ def test_the_report_has_every_part(server: Server, finished: str, tmp_path: Path
 
 
 def test_a_job_killed_and_stopped_ends_with_the_same_weights(server: Server, finished: str) -> None:
-    """Kill -9 while the first stage is evaluated, SIGTERM while the learner trains: after two
-    resumes, the weights that the undisturbed run got, although this one is evaluated at every
-    step, beside training."""
+    """Kill -9 while the first stage is evaluated, SIGTERM while the learner trains: the job goes on
+    by itself both times and ends with the weights that the undisturbed run got, although this one
+    is evaluated at every step, beside training."""
     job_id = server.submit({**SHORT, "evaluation": {"questions": 16, "every_steps": 1}})
     server.wait(job_id, at_phase("evaluate", step=3), 400)
     driver_of(job_id).kill()
-    ended(server, job_id, "failed")
-    assert "driver" in server.job(job_id)["cause"]
-    resume(server, job_id)
+    goes_on(server, job_id, attempt=2)
     server.wait(job_id, at_phase("train", step=3), 400)
     driver_of(job_id).terminate()
-    ended(server, job_id, "interrupted")
-    assert server.job(job_id)["cause"] == "stopped on request"
-    resume(server, job_id)
+    goes_on(server, job_id, attempt=3)
     server.wait(job_id, lambda j: j["state"] == "succeeded", 600)
+    told = [e["data"] for e in server.events(job_id) if e["type"] == "auto_resumed"]
+    assert [(d["attempt"], d["count"]) for d in told] == [(2, 1), (3, 1)]
+    assert "driver ended without a record" in told[0]["cause"]
+    assert told[1]["cause"].startswith("stopped on request")
     records = server.metrics(job_id)
     assert [r["step"] for r in records] == list(range(1, STEPS + 1))
     assert [r["attempt"] for r in records] == [1, 1, 1, 2, 3]

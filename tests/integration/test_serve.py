@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from api.client import Client
-from api.serving import ServingError, lock_home
+from api.serving import ServingError, lock_home, with_driver
 from services.home import Home
+from services.presets.registry import resolve
 from services.stores.sqlite import SqliteJobStore
 from tests.integration import waiting
 
@@ -78,11 +79,20 @@ def test_a_signal_leaves_no_process_and_jobs_that_go_on(served):
     assert server.wait(WAIT_SECONDS + 60) == 0
     assert of_home(home) == []
     store = SqliteJobStore(Home(home).database)
-    assert [store.get_job(j).state for j in (first, second)] == ["interrupted", "interrupted"]
+    # The one that had no driver yet starts at the next serve.
+    assert [store.get_job(j).state for j in (first, second)] == ["interrupted", "queued"]
     assert "stopped on request" in store.get_job(first).cause
     assert Home(home).job(first).driver_log.read_text()
     assert store.begin_attempt(first).attempt == 2
     assert store.set_state(second, "cancelled", attempt=None).state == "cancelled"
+
+
+def test_every_job_with_a_driver_is_stopped_however_many_wait(tmp_path):
+    store = SqliteJobStore(tmp_path / "jobs.db")
+    jobs = [store.create_job(resolve("tiny-cpu"), None).id for _ in range(250)]
+    store.set_state(jobs[0], "starting", attempt=1)
+    store.set_ray_submission(jobs[1], 1, f"{jobs[1]}-1")
+    assert {j.id for j in with_driver(store)} == set(jobs[:2])
 
 
 @pytest.mark.timeout(120)

@@ -137,6 +137,8 @@ def write_body(parent, model_folder):
             "model": {"path": str(model_folder)},
             "data": {"path": str(data)},
             "evaluation": {"path": str(data)},
+            # What becomes of a job is what the test is about.
+            "restarts": {"limit": 0},
         },
     }
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import httpx
 import pytest
 from fastapi.routing import APIRoute
 
+import api.usage
 from api.limits import Limits
 from api.operation import Operation
 from services.control.quotas import Quota
@@ -277,3 +279,24 @@ def test_a_connection_too_many_is_told_so(tmp_path, body):
         assert answers[2].json()["code"] == "too_many_connections"
         for client in clients:
             client.close()
+
+
+def test_two_control_planes_on_a_store_keep_one_quota(tmp_path, body, monkeypatch):
+    """Each counts before it adds: what both find free must not be taken twice."""
+    counted = api.usage.active_usage
+
+    def slowly(store, tenant):
+        found = counted(store, tenant)
+        time.sleep(0.1)
+        return found
+
+    monkeypatch.setattr("api.usage.active_usage", slowly)
+    home, limits = tmp_path / "home", Limits(quota_jobs=1)
+    with (
+        serve(home, body, limits=limits, alone=False) as one,
+        serve(home, body, limits=limits, alone=False) as two,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        post = [pool.submit(plane.http.post, "/v1/jobs", json=body) for plane in (one, two) * 4]
+        found = sorted(answer.result().status_code for answer in post)
+        assert found == [201] + [403] * 7

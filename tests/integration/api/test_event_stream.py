@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from api.limits import Limits
+from services.stores.sqlite_rows import add_event
 from tests.integration.api.conftest import serve
 
 STREAM = {"Accept": "text/event-stream"}
@@ -231,3 +232,86 @@ def test_one_reading_of_the_store_serves_all_that_follow(plane):
     # A poll each tick, whoever follows; 20 readers of their own would each have asked for these.
     behind_the_start = [c for c in calls if c[1] < expected[-1]]
     assert len(behind_the_start) < 20
+
+
+def followed(plane, job, into, last=None):
+    """A thread that reads a stream to its end."""
+    headers = STREAM if last is None else STREAM | {"Last-Event-ID": str(last)}
+
+    def follow():
+        with httpx.stream(
+            "GET", f"{plane.url}/v1/jobs/{job}/events", headers=headers, timeout=20
+        ) as answer:
+            for block in parse(answer.iter_lines()):
+                if "data" in block:
+                    into.append(block)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    return thread
+
+
+def ids(blocks):
+    return [int(b["id"]) for b in blocks]
+
+
+def test_a_reader_ahead_of_the_log_silences_nobody_and_gets_the_log_itself(plane):
+    job = plane.running()
+    begun = len(plane.store.events(job))
+    ahead, other = [], []
+    first = followed(plane, job, ahead, last=10**15)
+    plane.wait_for("the first reader", lambda: job in plane.context.feed._topics)
+    second = followed(plane, job, other)
+    plane.wait_for("the second reader", lambda: len(other) == begun)
+    plane.store.append_event(job, "note", "now", attempt=1)
+    plane.store.set_state(job, "succeeded", attempt=1)
+    for thread in (first, second):
+        thread.join(10)
+        assert not thread.is_alive()
+    everything = [e.id for e in plane.store.events(job)]
+    assert ids(other) == everything
+    assert "gap" not in {b["event"] for b in other}
+    assert (ahead[0]["event"], ahead[0]["id"]) == ("gap", "0")
+    assert json.loads(ahead[0]["data"]) == {"from": 1, "to": 0, "reset": True}
+    assert ids(ahead[1:]) == everything
+
+
+def test_a_reader_ahead_of_the_log_of_a_job_that_has_ended(plane, ended):
+    blocks = read_all(plane, ended, **{"Last-Event-ID": str(10**15)})
+    assert blocks[0]["event"] == "gap"
+    assert ids(blocks[1:]) == [e.id for e in plane.store.events(ended, limit=1000)]
+
+
+def test_a_page_behind_the_end_of_the_log_says_where_to_begin(plane, ended):
+    path, last = f"/v1/jobs/{ended}/events", plane.store.events(ended, limit=1000)[-1].id
+    at_the_end = plane.http.get(path, params={"after": last}).json()
+    assert (at_the_end["data"], at_the_end["next_after"]) == ([], last)
+    beyond = plane.http.get(path, params={"after": last + 1}).json()
+    assert (beyond["data"], beyond["has_more"], beyond["next_after"]) == ([], False, 0)
+
+
+@pytest.mark.parametrize("written_since", [0, 3])
+def test_a_store_that_lost_its_last_moments_is_told_to_who_follows(plane, written_since):
+    """As Redis does with ``appendfsync everysec`` when the power goes."""
+    job = plane.running()
+    begun = len(plane.store.events(job))
+    seen = []
+    plane.store.append_event(job, "note", "kept", attempt=1)
+    thread = followed(plane, job, seen)
+    plane.wait_for("the reader at the end", lambda: len(seen) == begun + 1)
+    plane.store.append_event(job, "note", "lost", attempt=1)
+    plane.wait_for("the event to be lost", lambda: len(seen) == begun + 2)
+    with plane.store._write() as db:
+        db.execute("DELETE FROM events WHERE job_id = ? AND id > ?", (job, begun + 1))
+        for n in range(written_since):
+            add_event(db, job, "note", f"after the loss {n}", attempt=1)
+    plane.wait_for("the reset", lambda: any(b["event"] == "gap" for b in seen))
+    plane.store.set_state(job, "succeeded", attempt=1)
+    thread.join(10)
+    assert not thread.is_alive()
+    reset = next(i for i, b in enumerate(seen) if b["event"] == "gap")
+    assert json.loads(seen[reset]["data"])["reset"]
+    kept = plane.store.events(job)
+    assert ids(seen[reset + 1 :]) == [e.id for e in kept]
+    messages = [json.loads(b["data"])["message"] for b in seen[reset + 1 :]]
+    assert messages == [e.message for e in kept]

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from api.dependencies import Context
+from api.limits import Limits
 from api.reconcile import Reconciler
 from api.settings import Settings
 from api.verification import Verification
@@ -17,9 +18,10 @@ from services.home import Home
 from services.launcher import Observation
 from services.presets.registry import resolve
 from services.spec.validation import ClusterSize
+from services.stores.protocol import StaleAttempt
 from services.stores.retention import Retention
 from services.stores.sqlite import SqliteJobStore
-from tests.integration.api.conftest import RecordingLauncher
+from tests.integration.api.conftest import RecordingLauncher, serve
 from tests.integration.waiting import wait_until
 
 GRACE = 0.5
@@ -111,8 +113,9 @@ def test_a_queued_job_whose_cluster_is_silent_still_waits(plane):
 def test_a_driver_that_is_silent_for_too_long_is_out_of_sight_until_it_speaks(plane, monkeypatch):
     job = plane.running(step=1)
     plane.context.settings = replace(plane.context.settings, heartbeat_overdue_seconds=30)
-    now, ahead = time.time, [0.0]
-    monkeypatch.setattr("api.reconcile.time.time", lambda: now() + ahead[0])
+    now, ahead = time.monotonic, [0.0]
+    monkeypatch.setattr("api.pulse.monotonic", lambda: now() + ahead[0])
+    settle(plane)
     ahead[0] = 25.0
     settle(plane)
     assert plane.state(job) == "running"
@@ -122,6 +125,46 @@ def test_a_driver_that_is_silent_for_too_long_is_out_of_sight_until_it_speaks(pl
     ahead[0] = 0.0
     plane.store.heartbeat(job, 1, {"step": 2})
     plane.wait_for("sight", lambda: plane.state(job) == "running")
+
+
+GONE = ["missing", "failed", "stopped", "succeeded"]
+
+
+@pytest.mark.parametrize("status", GONE)
+def test_a_driver_that_is_heard_is_not_gone_whatever_ray_says(plane, monkeypatch, status):
+    """A proxy, a wrong address, a second control plane on another Ray, or Ray's own monitor."""
+    monkeypatch.setattr("api.reconcile._CONTRADICTION_SECONDS", 0.5)
+    job = plane.running(step=1)
+    plane.launcher.shown[f"{job}-1"] = Observation(status)
+    settle(plane)
+    assert plane.state(job) == "running"
+    plane.wait_for("that it shows", lambda: plane.state(job) == "reconciling")
+    assert f"Ray says that its driver is {status}" in plane.store.get_job(job).cause
+    plane.store.heartbeat(job, 1, {"step": 2})  # it was not fenced off
+    plane.launcher.shown[f"{job}-1"] = Observation("running")
+    plane.wait_for("agreement", lambda: plane.state(job) == "running")
+
+
+@pytest.mark.parametrize("status", GONE)
+def test_a_driver_that_is_heard_no_more_is_gone_when_ray_says_so(tmp_path, body, status):
+    with serve(tmp_path / "home", body, heartbeat_fresh_seconds=1.0) as plane:
+        job = plane.running(step=1)
+        began = time.monotonic()
+        plane.launcher.shown[f"{job}-1"] = Observation(status)
+        plane.wait_for("the end", lambda: plane.state(job) in ("failed", "interrupted"))
+        assert 0.9 < time.monotonic() - began < 5
+
+
+def test_a_clock_that_is_ahead_keeps_no_driver_alive(tmp_path, body, monkeypatch):
+    """That of a Redis server, say: its heartbeats lie an hour in the future."""
+    with serve(tmp_path / "home", body, heartbeat_fresh_seconds=1.0) as plane:
+        job = plane.running()
+        now = time.time
+        with monkeypatch.context() as ahead:
+            ahead.setattr("services.stores.sqlite.time.time", lambda: now() + 3600)
+            plane.store.heartbeat(job, 1, {"step": 1})
+        plane.launcher.shown[f"{job}-1"] = Observation("failed")
+        plane.wait_for("the end", lambda: plane.state(job) == "failed")
 
 
 def test_the_record_of_a_driver_out_of_sight_counts(plane):
@@ -274,6 +317,21 @@ def test_a_resumed_job_starts_once_the_workers_of_its_old_driver_are_free(plane)
     assert plane.launcher.stopped == []
 
 
+def test_an_attempt_that_never_had_a_driver_does_not_hide_the_one_before(plane):
+    """Pause, resume, pause before the new driver has started, resume."""
+    job = plane.running()
+    plane.store.set_state(job, "pausing", attempt=1)
+    plane.store.set_state(job, "paused", attempt=1)
+    for _ in range(2):
+        plane.http.post(f"/v1/jobs/{job}/resume")
+        plane.http.post(f"/v1/jobs/{job}/pause")
+    plane.http.post(f"/v1/jobs/{job}/resume")
+    settle(plane)
+    assert plane.launcher.submitted == [f"{job}-1"]
+    plane.launcher.shown[f"{job}-1"] = Observation("succeeded")
+    plane.wait_for("the new driver", lambda: f"{job}-4" in plane.launcher.submitted)
+
+
 def test_an_old_driver_that_does_not_leave_is_stopped(plane, monkeypatch):
     monkeypatch.setattr("api.reconcile._LEAVE_SECONDS", 0.3)
     job = plane.running()
@@ -398,3 +456,129 @@ def test_a_cancel_accepted_while_a_dead_driver_is_found_counts(plane, monkeypatc
     plane.wait_for("the end", lambda: plane.state(job) in ("cancelled", "failed"))
     assert cancel.is_set()
     assert plane.state(job) == "cancelled"
+
+
+def wants_to_go_on(plane, limit=2, pause_seconds=0.0):
+    """A body of a job that is resumed by itself."""
+    overrides = {
+        **plane.body["overrides"],
+        "restarts": {"limit": limit, "pause_seconds": pause_seconds},
+    }
+    plane.body = {**plane.body, "overrides": overrides}
+
+
+def resumes(plane, job):
+    return [e for e in plane.store.events(job) if e.type == "auto_resumed"]
+
+
+def lose_driver(plane, job, attempt, status="failed"):
+    """An attempt runs, and its driver dies."""
+    name = f"{job}-{attempt}"
+    plane.wait_for("the driver", lambda: name in plane.launcher.submitted)
+    plane.wait_for("its note", lambda: plane.store.get_job(job).ray_submission_id == name)
+    plane.store.set_state(job, "starting", attempt=attempt)
+    plane.store.set_state(job, "running", attempt=attempt)
+    plane.launcher.shown[name] = Observation(status, "exit code -9")
+
+
+@pytest.mark.parametrize("status", ["failed", "missing", "stopped"])
+def test_a_job_whose_driver_was_lost_goes_on_by_itself(plane, status):
+    wants_to_go_on(plane)
+    job = plane.create()
+    lose_driver(plane, job, 1, status)
+    plane.wait_for("the new driver", lambda: f"{job}-2" in plane.launcher.submitted)
+    told = plane.wait_for("the event", lambda: resumes(plane, job))[0]
+    assert (told.attempt, told.author, told.level) == (2, None, "warning")
+    assert {k: told.data[k] for k in ("count", "limit", "attempt")} == {
+        **{"count": 1, "limit": 2},
+        "attempt": 2,
+    }
+    assert told.data["cause"]
+    states = [e.data["to"] for e in plane.store.events(job) if e.type == "state"]
+    assert states[-2:] == ["interrupted", "queued"]
+    plane.store.set_state(job, "starting", attempt=2)
+    with pytest.raises(StaleAttempt):
+        plane.store.heartbeat(job, 1, {"step": 9})
+
+
+def test_a_job_that_does_not_get_further_is_given_up_and_one_that_does_is_not(plane):
+    wants_to_go_on(plane)
+    job = plane.create()
+    lose_driver(plane, job, 1)
+    lose_driver(plane, job, 2)
+    plane.wait_for("the third driver", lambda: f"{job}-3" in plane.launcher.submitted)
+    plane.store.append_event(job, "checkpoint", "", data={"step": 20}, attempt=3)
+    for attempt in (3, 4):
+        lose_driver(plane, job, attempt)
+    lose_driver(plane, job, 5)
+    plane.wait_for("the end", lambda: plane.state(job) == "failed")
+    assert [e.data["count"] for e in resumes(plane, job)] == [1, 2, 1, 2]
+    cause = plane.store.get_job(job).cause
+    assert "exit code -9" in cause
+    assert "2 times without getting further" in cause
+
+
+def test_a_resumed_driver_waits_in_the_queue(plane):
+    wants_to_go_on(plane, pause_seconds=600)
+    job = plane.create()
+    lose_driver(plane, job, 1)
+    plane.wait_for("the queue", lambda: plane.state(job) == "queued")
+    settle(plane)
+    assert plane.launcher.submitted == [f"{job}-1"]
+    assert resumes(plane, job)[0].data["pause_seconds"] == 600
+    # It can be moved as any other job in the queue.
+    assert plane.http.post(f"/v1/jobs/{job}/pause").status_code == 200
+    plane.http.post(f"/v1/jobs/{job}/resume")
+    plane.wait_for("the driver", lambda: f"{job}-3" in plane.launcher.submitted)
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled", "paused"])
+def test_what_a_driver_or_a_person_has_ended_does_not_go_on(plane, end):
+    wants_to_go_on(plane)
+    job = plane.create()
+    plane.wait_for("the driver", lambda: plane.launcher.submitted)
+    plane.store.set_state(job, "starting", attempt=1)
+    plane.store.set_state(job, "running", attempt=1)
+    if end == "failed":
+        plane.store.set_state(job, "failed", attempt=1, cause="loss is not finite")
+    else:
+        plane.http.post(f"/v1/jobs/{job}/{end.removesuffix('led').removesuffix('d')}")
+    plane.launcher.shown[f"{job}-1"] = Observation("failed", "killed before it could obey")
+    # A driver that died as it was to pause has paused nothing: it is for the person to say.
+    wanted = "failed" if end == "paused" else end
+    plane.wait_for("the end", lambda: plane.state(job) == wanted)
+    settle(plane)
+    assert plane.state(job) == wanted
+    assert plane.launcher.submitted == [f"{job}-1"]
+
+
+@pytest.mark.parametrize("takes_up", [True, False])
+def test_jobs_that_stopped_with_their_control_plane_go_on_with_the_next(tmp_path, body, takes_up):
+    home = tmp_path / "home"
+    with serve(home, body) as plane:
+        wants_to_go_on(plane)
+        job = plane.running()
+        plane.context.closing.set()  # from here on as ControlPlane.drain does
+        plane.store.send_command(job, "stop", {})
+        plane.store.set_state(job, "interrupted", attempt=1, cause="stopped on request")
+        settle(plane)
+        assert plane.state(job) == "interrupted"
+    with serve(home, body, takes_up_interrupted=takes_up) as plane:
+        settle(plane)
+        assert plane.launcher.submitted == ([f"{job}-2"] if takes_up else [])
+        assert [e.data["count"] for e in resumes(plane, job)] == ([0] if takes_up else [])
+        assert plane.state(job) == ("queued" if takes_up else "interrupted")
+
+
+def test_a_job_goes_on_once_its_tenant_has_a_place_again(tmp_path, body, monkeypatch):
+    monkeypatch.setattr("api.auto_resume._QUOTA_SECONDS", 0.1)
+    with serve(tmp_path / "home", body, limits=Limits(quota_jobs=1)) as plane:
+        wants_to_go_on(plane)
+        first = plane.running()
+        with plane.context.creating:  # the other comes in between
+            plane.store.set_state(first, "interrupted", attempt=1, cause="stopped on request")
+            other = plane.store.create_job(plane.store.get_job(first).spec, None).id
+        settle(plane)
+        assert plane.state(first) == "interrupted"
+        plane.http.post(f"/v1/jobs/{other}/cancel")
+        plane.wait_for("its turn", lambda: resumes(plane, first))

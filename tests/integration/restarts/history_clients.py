@@ -111,7 +111,9 @@ class HistoryClient(threading.Thread):
         chance = self._chance
         if op.kind == "create":
             labels = {"key": op.key, "steps": str(chance.randint(8, 50))}
-            return "POST", "/v1/jobs", {"preset": "tiny-cpu", "labels": labels}
+            overrides = {"restarts": {"limit": 2, "pause_seconds": 0.1}}
+            body = {"preset": "tiny-cpu", "labels": labels, "overrides": overrides}
+            return "POST", "/v1/jobs", body
         path = f"/v1/jobs/{op.job}"
         if op.kind == "read":
             return "GET", path, None

@@ -128,6 +128,8 @@ class World:
             "RAY_API_SERVER_ADDRESS": machine.url,
             "LACONIC_STORE": self.store_url,
             "COLUMNS": "200",
+            # A driver that died is noticed that much sooner.
+            "LACONIC_HEARTBEAT_FRESH_SECONDS": "3",
             **environment,
         }
         self.planes = [Plane(self, n) for n in range(planes)]
@@ -164,8 +166,10 @@ class World:
     def open_store(self) -> JobStore:
         return open_store(self.store_url, self.home)
 
-    def create(self, **labels: str) -> str:
-        body = {"preset": "tiny-cpu", "labels": labels}
+    def create(self, *, restarts: int = 0, **labels: str) -> str:
+        """A job that goes on by itself so many times in a row."""
+        overrides = {"restarts": {"limit": restarts, "pause_seconds": 0.1}}
+        body = {"preset": "tiny-cpu", "labels": labels, "overrides": overrides}
         answer = self.plane.http.post("/v1/jobs", json=body)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
