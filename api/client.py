@@ -7,9 +7,10 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
+from api.patience import Patience
 from api.transport import (
     DEFAULT_URL,
     KEY_VARIABLE,
@@ -29,9 +30,6 @@ __all__ = [
     "Unreachable",
     "is_evaluation",
 ]
-
-_PATIENCE_SECONDS: Final = 60.0
-"""How long a control plane may be out of reach while a job is waited for."""
 
 
 class Client:
@@ -130,17 +128,15 @@ class Client:
     def wait(self, job_id: str, poll_seconds: float = 1.0) -> dict[str, Any]:
         """Return the job once it has ended; a control plane that restarts meanwhile is waited
         for."""
-        lost: float | None = None
+        patience = Patience()
         while True:
             try:
                 job = self.job(job_id)
-                lost = None
+                patience.there()
                 if job["state"] not in ACTIVE:
                     return job
-            except Unreachable:
-                lost = lost or time.monotonic()
-                if time.monotonic() - lost > _PATIENCE_SECONDS:
-                    raise
+            except (ApiError, Unreachable) as error:
+                patience.missed(error)
             time.sleep(poll_seconds)
 
     # -- what they say of themselves ------------------------------------------------------------

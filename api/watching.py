@@ -7,20 +7,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
 from api.client import ApiError, Client, Unreachable, is_evaluation
 from api.evaluation_view import EvaluationView
+from api.patience import LOOK_SECONDS, Patience
 from api.progress_view import ProgressView, step_line
 from services.stores.lifecycle import ACTIVE
-
-PATIENCE_SECONDS: Final = 60.0
-"""How long a control plane may be out of reach before watching ends."""
-_LOOK_SECONDS: Final = 1.0
-
 
 View = ProgressView | EvaluationView
 
@@ -43,7 +39,7 @@ def watch(
 
     Raises:
         ApiError: there is no such job.
-        Unreachable: no control plane answered for :data:`PATIENCE_SECONDS`.
+        Unreachable: no control plane answered for :data:`~api.patience.PATIENCE_SECONDS`.
     """
     job = client.job(job_id)
     view = view_of(job)
@@ -58,20 +54,18 @@ def watch(
         if console.is_terminal
         else nullcontext()
     )
-    lost_since: float | None = None
+    patience = Patience()
     try:
         with live:
             while True:
                 try:
                     job = _look(client, job_id, view, console)
-                    lost_since = None
-                except Unreachable:
+                    patience.there()
+                except (ApiError, Unreachable) as error:
                     if view.ended_as:
                         # The server has gone after the job's last word: nothing more will come.
                         return {**job, **view.ended_as}
-                    lost_since = lost_since or time.monotonic()
-                    if time.monotonic() - lost_since > PATIENCE_SECONDS:
-                        raise
+                    patience.missed(error)
                 _take(events, view, console)
                 if job["state"] not in ACTIVE:
                     # What happened last may still be on its way.
@@ -80,7 +74,7 @@ def watch(
                     return job
                 if stop():
                     return job
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(LOOK_SECONDS)
     finally:
         done.set()
 
@@ -117,21 +111,24 @@ def _follow(
     client: Client, job_id: str, events: queue.Queue[dict[str, Any]], done: threading.Event
 ) -> None:
     """Fill the queue from the event stream; comes back to it where it broke."""
-    last = 0
+    last, patience = 0, Patience()
     with client:
         while not done.is_set():
             try:
                 for event in client.follow(job_id, last):
                     if done.is_set():
                         return
+                    patience.there()
                     if event is not None:
                         last = int(event["id"])
                         events.put(event)
                 # Ended by the server: either the job has ended or the server is about to.
                 if client.job(job_id)["state"] not in ACTIVE:
                     return
-            except Unreachable:
-                pass
-            except ApiError:
-                return
-            done.wait(_LOOK_SECONDS)
+                patience.there()
+            except (ApiError, Unreachable) as error:
+                try:
+                    patience.missed(error)
+                except (ApiError, Unreachable):
+                    return
+            done.wait(LOOK_SECONDS)

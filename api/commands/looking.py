@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from api.client import Client, Unreachable
+from api.client import ApiError, Client, Unreachable
 from api.commands.jobs import job_body
 from api.commands.options import AsJson, JobId, Url, err, out
+from api.patience import LOOK_SECONDS, Patience
 from api.progress_view import duration, print_outcome
+from services.stores.lifecycle import ACTIVE
 
 app = typer.Typer()
 
@@ -113,21 +116,26 @@ def logs(
 
 
 def _log(client: Client, job: str, role: str, rank: int, start: int, follow: bool) -> Iterator[str]:
-    """The text of a log; a stream that breaks is picked up where it broke."""
-    if not follow:
-        while (piece := client.log(job, role, rank, start))["text"]:
-            yield piece["text"]
-            start = piece["next_start"]
-        return
-    place = start
-    while True:
+    """The text of a log, until the job has ended if it is followed. A stream that ends before, for
+    one because the control plane starts again, is picked up where it ended."""
+    patience, place = Patience(), start
+    if follow:
+        client.job(job)  # Nobody there from the start is not waited for.
+    while follow:
         try:
-            for text, behind in client.follow_log(job, role, rank, place):
-                place = behind
+            for text, place in client.follow_log(job, role, rank, place):
+                patience.there()
                 yield text
-            return
-        except Unreachable:
-            client.job(job)  # Raises where it is gone for good.
+            # Ended by the server: either the job has ended or the server is about to.
+            if client.job(job)["state"] not in ACTIVE:
+                break
+            patience.there()
+        except (ApiError, Unreachable) as error:
+            patience.missed(error)
+        time.sleep(LOOK_SECONDS)
+    while (piece := client.log(job, role, rank, place))["text"]:
+        yield piece["text"]
+        place = piece["next_start"]
 
 
 @app.command()
