@@ -10,7 +10,7 @@ import sys
 import typer
 from rich.text import Text
 
-from api.client import ApiError, Unreachable
+from api.client import ApiError, DigestMismatch, Unreachable
 from api.commands import (
     audit,
     data,
@@ -66,7 +66,7 @@ def _run() -> int:
         return _fail([str(error)], 2)
     except ApiError as error:
         return _fail(error.lines, 2 if error.status in BAD_INPUT_STATUS else 1)
-    except Unreachable as error:
+    except (Unreachable, DigestMismatch) as error:
         return _fail([str(error)], 1)
     except KeyboardInterrupt:
         return 130

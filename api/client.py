@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from api.download import DigestMismatch, fetch
 from api.patience import Patience
 from api.transport import (
     DEFAULT_URL,
@@ -27,6 +27,7 @@ __all__ = [
     "VARIABLE",
     "ApiError",
     "Client",
+    "DigestMismatch",
     "Unreachable",
     "is_evaluation",
 ]
@@ -217,21 +218,15 @@ class Client:
         params = {"kind": kind} if kind else {}
         return list(self._http.json("GET", _job(job_id, "artifacts"), params=params)["data"])
 
-    def download(self, path: str, target: Path) -> None:
+    def download(self, path: str, target: Path, sha256: str | None = None) -> None:
         """Fetch a file of the API, e.g. ``/v1/jobs/JOB/artifacts/report/report.json``. What is
-        there already of a download that broke is not fetched again."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(target.name + ".partial")
-        offset = partial.stat().st_size if partial.exists() else 0
-        try:
-            with partial.open("ab") as file:
-                for piece in self._http.download(quote(path, safe="/:"), offset):
-                    file.write(piece)
-        except ApiError as error:
-            # Nothing is left to fetch: all of it was there.
-            if error.code != "range_not_satisfiable":
-                raise
-        os.replace(partial, target)
+        there already of a download that broke is not fetched again, and what is there at the end
+        has the digest: ``sha256``, else the one that the server names.
+
+        Raises:
+            DigestMismatch: it has another one.
+        """
+        fetch(self._http, quote(path, safe="/:"), target, sha256)
 
     def promote(self, name: str, job_id: str, step: int) -> dict[str, Any]:
         """Give the policy of a checkpoint a name."""

@@ -65,7 +65,7 @@ def download_checkpoint(job: JobId, step: Step, to: Folder, url: Url = None) -> 
     """Fetch the files of a checkpoint; started again, it goes on where it broke."""
     with Client(url) as client:
         for file in client.checkpoint(job, step)["files"]:
-            _fetch(client, f"/v1/jobs/{job}/checkpoints/{step}/files/", file["path"], to)
+            _fetch(client, f"/v1/jobs/{job}/checkpoints/{step}/files/", file["path"], to, file["sha256"])
 
 
 @models.command()
@@ -99,7 +99,7 @@ def download_model(name: Name, to: Folder, url: Url = None) -> None:
     with Client(url) as client:
         found = {m["name"]: m for m in client.models()}
         for file in found[name]["files"] if name in found else []:
-            _fetch(client, f"/v1/models/{name}/files/", file["path"], to)
+            _fetch(client, f"/v1/models/{name}/files/", file["path"], to, file["sha256"])
         if name not in found:
             raise ValueError(f"there is no model {name!r}; laconic models list shows them")
 
@@ -143,12 +143,13 @@ def download_artifacts(
     """Fetch what a job has left behind."""
     with Client(url) as client:
         for artifact in client.artifacts(job, kind):
-            _fetch(client, f"/v1/jobs/{job}/artifacts/", artifact["path"], to)
+            # The digest is that of the answer: an artifact may be written anew at any time.
+            _fetch(client, f"/v1/jobs/{job}/artifacts/", artifact["path"], to, None)
 
 
-def _fetch(client: Client, place: str, path: str, folder: Path) -> None:
+def _fetch(client: Client, place: str, path: str, folder: Path, sha256: str | None) -> None:
     target = (folder / path).resolve()
     if not target.is_relative_to(folder.resolve()):
         raise ValueError(f"the server names a file outside the folder: {path!r}")
-    client.download(place + path, target)
+    client.download(place + path, target, sha256)
     out.print(str(target), soft_wrap=True, highlight=False)

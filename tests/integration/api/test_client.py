@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 
 import pytest
 
-from api.client import ApiError, Client, Unreachable
+from api.client import ApiError, Client, DigestMismatch, Unreachable
 from api.limits import Limits
 from services.checkpoints import CheckpointStore
 from tests.integration.api.conftest import make_token, serve
@@ -86,20 +87,67 @@ def test_a_job_is_waited_for(plane):
     timer.join()
 
 
-def test_a_download_that_broke_goes_on_where_it_broke(plane, tmp_path):
+CONTENT = bytes(range(256)) * 4096
+
+
+@pytest.fixture
+def weights(plane, tmp_path):
+    """The path of a file of a checkpoint, its digest, and where it shall go."""
     job = plane.running()
     store = CheckpointStore(plane.context.settings.home.job(job).checkpoints)
     folder = store.begin(1)
-    content = bytes(range(256)) * 4096
-    (folder / "weights").write_bytes(content)
+    (folder / "weights").write_bytes(CONTENT)
     store.seal(folder, 1, {"machine": {"stage": "s"}, "version": 1})
     target = tmp_path / "out" / "weights"
     target.parent.mkdir()
     path = f"/v1/jobs/{job}/checkpoints/1/files/weights"
+    return path, hashlib.sha256(CONTENT).hexdigest(), target
+
+
+@pytest.mark.parametrize("names_digest", [True, False])
+@pytest.mark.parametrize(
+    ("there", "sent"),
+    [
+        (CONTENT[:1000], [("206", len(CONTENT) - 1000)]),
+        (CONTENT, None),
+        # Of what stood there before: shorter, as long, longer.
+        (b"stale" * 200, None),
+        (b"\0" * len(CONTENT), None),
+        (CONTENT + b"longer", None),
+    ],
+    ids=["begun", "complete", "stale", "stale-as-long", "stale-longer"],
+)
+def test_a_download_goes_on_where_it_broke_and_ends_with_what_the_server_has(
+    plane, weights, there, sent, names_digest
+):
+    path, digest, target = weights
+    partial = target.with_name("weights.partial")
+    partial.write_bytes(there)
+    answers = []
     with Client(plane.url) as client:
-        for there in (content[:1000], content):
-            (tmp_path / "out" / "weights.partial").write_bytes(there)
-            client.download(path, target)
-            assert target.read_bytes() == content
-            target.unlink()
-    assert not (tmp_path / "out" / "weights.partial").exists()
+        client._http._http.event_hooks["response"].append(
+            lambda r: answers.append((str(r.status_code), int(r.headers["content-length"])))
+        )
+        client.download(path, target, digest if names_digest else None)
+    assert target.read_bytes() == CONTENT
+    assert not partial.exists()
+    if sent is not None:
+        assert answers == sent
+
+
+def test_a_file_that_was_changed_is_not_taken_for_the_one_that_was_listed(plane, weights):
+    path, digest, target = weights
+    other = "0" * 64
+    with Client(plane.url) as client, pytest.raises(DigestMismatch, match=f"{digest}.*{other}"):
+        client.download(path, target, other)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_range_of_what_the_file_was_before_is_answered_with_all_of_it(plane, weights):
+    path, digest, _ = weights
+    beyond = {"Range": f"bytes={len(CONTENT) + 5}-"}
+    assert plane.http.get(path, headers=beyond).status_code == 416
+    same = plane.http.get(path, headers=beyond | {"If-Range": f'"{digest}"'})
+    assert same.status_code == 416
+    answer = plane.http.get(path, headers=beyond | {"If-Range": '"of-before"'})
+    assert (answer.status_code, answer.content) == (200, CONTENT)
