@@ -12,6 +12,7 @@ from typing import Any
 import ray
 
 from actors.attempt import Attempt, run_driver
+from actors.line import take_up_line
 from actors.replay_watch import ReplayWatch
 from actors.roles import Roles, start_roles
 from actors.training_run import TrainingRun
@@ -97,6 +98,7 @@ class Driver(Attempt):
         self.connect()
         checkpoints = CheckpointStore(paths.checkpoints)
         checkpoints.recover()
+        take_up_line(self, paths)
         checkpoint, passed_over = checkpoints.latest()
         checkpoints.set_aside(passed_over)
         for problem in passed_over:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from api.client import is_evaluation
 from api.terminal_plot import plot
+from services.lineage import REWOUND
 from services.stores.lifecycle import ACTIVE, RESUMABLE
 
 _COLUMNS: Final = 46
@@ -98,6 +99,11 @@ class ProgressView:
             self.ended_as = {} if state in ACTIVE else {"state": state, "cause": cause}
         if event["type"] == "evaluation" and "label" in event["data"]:
             self._evaluations[str(event["data"]["label"])] = event["data"]
+        if event["type"] == REWOUND:
+            kept = {
+                k: e for k, e in self._evaluations.items() if e["step"] <= event["data"]["step"]
+            }
+            self._evaluations = kept
 
     @property
     def last_step(self) -> int:

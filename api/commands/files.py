@@ -65,7 +65,13 @@ def download_checkpoint(job: JobId, step: Step, to: Folder, url: Url = None) -> 
     """Fetch the files of a checkpoint; started again, it goes on where it broke."""
     with Client(url) as client:
         for file in client.checkpoint(job, step)["files"]:
-            _fetch(client, f"/v1/jobs/{job}/checkpoints/{step}/files/", file["path"], to, file["sha256"])
+            _fetch(
+                client,
+                f"/v1/jobs/{job}/checkpoints/{step}/files/",
+                file["path"],
+                to,
+                file["sha256"],
+            )
 
 
 @models.command()

@@ -123,8 +123,9 @@ def _log(client: Client, job: str, role: str, rank: int, start: int, follow: boo
         client.job(job)  # Nobody there from the start is not waited for.
     while follow:
         try:
-            for text, place in client.follow_log(job, role, rank, place):
+            for text, behind in client.follow_log(job, role, rank, place):
                 patience.there()
+                place = behind
                 yield text
             # Ended by the server: either the job has ended or the server is about to.
             if client.job(job)["state"] not in ACTIVE:

@@ -9,7 +9,7 @@ from typing import Final
 
 from services.stores.layout import UnknownLayout
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Layout of the tables, kept in ``PRAGMA user_version``."""
 
 BUSY_SECONDS: Final = 30.0
@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     held TEXT,
     revision INTEGER NOT NULL DEFAULT 1,
     tenant TEXT NOT NULL DEFAULT 'default',
-    labels TEXT NOT NULL DEFAULT '{}'
+    labels TEXT NOT NULL DEFAULT '{}',
+    forked_from TEXT
 );
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, seq);
 CREATE INDEX IF NOT EXISTS jobs_by_kind ON jobs (kind, seq);
@@ -106,6 +107,7 @@ _UPGRADES: Final[dict[int, tuple[str, ...]]] = {
         "ALTER TABLE commands ADD COLUMN author TEXT",
         "ALTER TABLE commands ADD COLUMN reason TEXT",
     ),
+    3: ("ALTER TABLE jobs ADD COLUMN forked_from TEXT",),
 }
 """What turns the tables of the layout before into those of each layout; new tables need nothing."""
 

@@ -152,9 +152,7 @@ def body(tmp_path, model_folder):
 
 
 @contextlib.contextmanager
-def serve(
-    home, body, *, limits=None, around=lambda app: app, port=0, launcher=None, **settings
-):
+def serve(home, body, *, limits=None, around=lambda app: app, port=0, launcher=None, **settings):
     """A control plane on a free port; settings are those of a quick test unless given. ``around``
     wraps the application that is served. One that shall be started again gets a ``port``, and a
     ``launcher`` whose drivers work on."""
@@ -169,7 +167,9 @@ def serve(
     outlives, launcher = launcher is not None, launcher or RecordingLauncher()
     app = create_app(Settings(home=Home.resolve(home), limits=limits, **chosen), launcher=launcher)
     server = uvicorn.Server(
-        server_config(around(app), limits, port=port, log_level="error", timeout_graceful_shutdown=2)
+        server_config(
+            around(app), limits, port=port, log_level="error", timeout_graceful_shutdown=2
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
