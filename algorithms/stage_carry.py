@@ -10,6 +10,7 @@ from algorithms.criterion_watch import CriterionWatch
 from algorithms.guard_watch import GuardWatch
 from algorithms.schedule import Cycles, Occurrence, occurrences
 from algorithms.stage import Stage
+from algorithms.stage_machine import SCHEMA
 
 Stages = tuple[Sequence[Stage], Cycles | None]
 """The stages of a job and how they are repeated."""
@@ -34,6 +35,8 @@ def carry(state: Mapping[str, Any], old: Stages, new: Stages) -> dict[str, Any]:
     Raises:
         CannotCarry: the stages differ in what was trained, or leave nothing to train.
     """
+    if state.get("schema") != SCHEMA:
+        raise CannotCarry("another version of Laconic wrote this checkpoint; choose a newer one")
     was, will_be = occurrences(*old), occurrences(*new)
     labels = [o.label for o in will_be]
     position = [o.label for o in was].index(state["stage"])

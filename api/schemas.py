@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, field_validator, model_validator
 
@@ -103,6 +103,9 @@ class ChangeStage(Wish):
 
     to: str = Field(min_length=1)
     """``next``, or the name of a stage that lies ahead."""
+    at: Literal["next_step"] = "next_step"
+    """When: between two steps. The step under way is trained first, unless the coming stage has
+    ``on_entry: drop``: then its samples are dropped."""
 
 
 class VerifyCase(Strict):

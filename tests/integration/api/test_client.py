@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import time
 
 import pytest
 
-from api.client import ApiError, Client, DigestMismatch, Unreachable
+from api.client import ApiError, Client, DigestMismatch, NotYetEnded, Unreachable
 from api.limits import Limits
+from api.schemas import Job
 from services.checkpoints import CheckpointStore
+from services.presets.registry import resolve
 from tests.integration.api.conftest import make_token, serve
 
 
@@ -27,7 +30,7 @@ def test_an_answer_that_is_lost_makes_no_second_job(plane):
     plane.store.create_job = create_then_fail
     with Client(plane.url) as client:
         job = client.submit(plane.body)
-    assert [job["id"]] == calls
+    assert [job.id] == calls
     assert [j["id"] for j in plane.http.get("/v1/jobs").json()["data"]] == calls
 
 
@@ -68,14 +71,14 @@ def test_the_key_comes_from_the_environment(tmp_path, body, monkeypatch):
     with serve(tmp_path / "home", body) as plane:
         monkeypatch.setenv("LACONIC_API_KEY", token)
         with Client(plane.url) as client, client.another() as other:
-            assert client.whoami()["tenant"] == other.whoami()["tenant"] == "a"
+            assert client.whoami().tenant == other.whoami().tenant == "a"
         monkeypatch.delenv("LACONIC_API_KEY")
         with Client(plane.url) as client, pytest.raises(ApiError) as refused:
             client.whoami()
         assert refused.value.status == 401
         own = plane.context.authenticator.own_token
         with Client(plane.url, own) as client:
-            assert client.whoami()["actor"] == "local"
+            assert client.whoami().actor == "local"
 
 
 def test_a_job_is_waited_for(plane):
@@ -83,8 +86,68 @@ def test_a_job_is_waited_for(plane):
     timer = threading.Timer(0.5, lambda: plane.store.set_state(job, "succeeded", attempt=1))
     timer.start()
     with Client(plane.url) as client:
-        assert client.wait(job, 0.05)["state"] == "succeeded"
+        assert client.wait(job, 0.05).state == "succeeded"
     timer.join()
+
+
+def test_a_job_is_not_waited_for_for_ever(plane):
+    with Client(plane.url) as client, pytest.raises(NotYetEnded, match=r"0\.2 s"):
+        client.wait(plane.running(), 0.05, timeout_seconds=0.2)
+
+
+def test_a_wish_holds_only_for_the_job_as_it_was_seen(plane):
+    job = plane.running()
+    with Client(plane.url) as client:
+        tag = client.etag(job)
+        plane.store.send_command(job, "stage", {"to": "next"})
+        with pytest.raises(ApiError) as refused:
+            client.cancel(job, if_match=tag)
+        assert refused.value.status == 412
+        assert client.cancel(job, if_match=client.etag(job)).state == "stopping"
+
+
+class Newer:
+    """A control plane of a later version: it says more than this client knows, at every depth."""
+
+    def __init__(self, app):
+        self._app = app
+
+    async def __call__(self, scope, receive, send):
+        parts = []
+
+        async def later(message):
+            if message["type"] == "http.response.start":
+                parts.append(message)
+            elif scope["type"] != "http" or not parts:
+                await send(message)
+            else:
+                body = json.dumps(more(json.loads(message["body"]))).encode()
+                start = parts.pop()
+                headers = [(k, v) for k, v in start["headers"] if k != b"content-length"]
+                await send({**start, "headers": [*headers, (b"content-length", b"%d" % len(body))]})
+                await send({**message, "body": body})
+
+        if not scope.get("path", "").startswith("/v1/jobs"):
+            later = send
+        await self._app(scope, receive, later)
+
+
+def more(value):
+    if isinstance(value, dict):
+        return {**{k: more(v) for k, v in value.items()}, "of_a_later_version": "x"}
+    return [more(v) for v in value] if isinstance(value, list) else value
+
+
+def test_what_a_newer_control_plane_says_besides_is_left_out(tmp_path, body):
+    with serve(tmp_path / "home", body, around=Newer) as plane, Client(plane.url) as client:
+        job = plane.store.create_job(resolve("tiny-cpu"), "tiny-cpu", labels={"a": "b"})
+        assert "of_a_later_version" in plane.http.get(f"/v1/jobs/{job.id}").json()["spec"]["model"]
+        found = client.job(job.id)
+        assert isinstance(found, Job)
+        assert found.spec == job.spec
+        assert found.labels["a"] == "b"
+        assert [j.id for j in client.jobs().data] == [job.id]
+        assert client.events(job.id)[0].type == "created"
 
 
 CONTENT = bytes(range(256)) * 4096
