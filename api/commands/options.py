@@ -38,7 +38,9 @@ IfMatch = Annotated[
 ]
 IdempotencyKey = Annotated[
     str | None,
-    typer.Option(help="The same key again makes no second job.", metavar="KEY"),
+    typer.Option(
+        "--idempotency-key", help="The same key again makes no second job.", metavar="KEY"
+    ),
 ]
 
 
