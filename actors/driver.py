@@ -12,6 +12,7 @@ from typing import Any
 import ray
 
 from actors.attempt import Attempt, run_driver
+from actors.line import go_back, take_up_line
 from actors.replay_watch import ReplayWatch
 from actors.roles import Roles, start_roles
 from actors.training_run import TrainingRun
@@ -106,6 +107,9 @@ class Driver(Attempt):
 
     def _go_on_from(self, checkpoint: Checkpoint | None) -> None:
         position = checkpoint.state.get("journal") if checkpoint else None
+        source = self.store.get_job(self.job_id).forked_from
+        if source and checkpoint and checkpoint.step <= source.step:
+            position = None  # of the journal and the commands of another job
         newest = JournalMark(position["attempt"], position["number"]) if position else None
         step = checkpoint.step if checkpoint else 0
         self.go_on_from(position, lambda entry: is_held(entry, newest, step))
@@ -114,9 +118,11 @@ class Driver(Attempt):
         spec, paths = self.spec, self.home.job(self.job_id)
         checkpoints = CheckpointStore(paths.checkpoints)
         checkpoints.recover()
+        went_back = go_back(self, paths)
         checkpoint, passed_over = checkpoints.latest()
         checkpoints.set_aside(passed_over)
         self._go_on_from(checkpoint)
+        take_up_line(self, paths, went_back)
         for problem in passed_over:
             self.event("checkpoint_skipped", problem, {}, level="warning")
         model = resolve_path(spec.model.path)

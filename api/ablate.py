@@ -8,11 +8,10 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from api.client import Client
+from api.client import AnyJob, Client
 from api.serving import ControlPlane
 from api.watching import watch
 from services.ablation.arms import Arm
@@ -70,7 +69,7 @@ class Sweep:
             for ahead in in_flight(missing, position, self.parallel, self._tokens):
                 if ahead.key not in jobs and not self._take(ahead, kept):
                     spec = specification(ahead, self._tokens)
-                    jobs[ahead.key] = self._job(client, spec)["id"]
+                    jobs[ahead.key] = self._job(client, spec).id
             if run.key not in self.reports:
                 finished = self._finished(client, jobs[run.key], console, ending)
                 if finished is None:
@@ -98,27 +97,27 @@ class Sweep:
     ) -> Report | None:
         """Watch a job to its end and return its report; None if the sweep is to end first."""
         job = client.job(job_id)
-        if job["state"] != "succeeded":
+        if job.state != "succeeded":
             job = watch(client, job_id, console, stop=ending.is_set)
         if ending.is_set():
             return None
-        if job["state"] != "succeeded":
+        if job.state != "succeeded":
             raise RunFailed(
-                f"job {job_id} ({job['name']}) is {job['state']}: {job['cause']}; put it "
+                f"job {job_id} ({job.name}) is {job.state}: {job.cause}; put it "
                 "right and run the same command again"
             )
         return client.report(job_id)
 
-    def _job(self, client: Client, spec: JobSpec) -> dict[str, Any]:
+    def _job(self, client: Client, spec: JobSpec) -> AnyJob:
         """Return the job of a specification: the one there is, resumed if it has stopped, or a
         new one."""
         known = self._ledger.job_of(spec)
         if known is None:
-            job = client.submit({"spec": spec.model_dump(mode="json")})
-            self._ledger.record(spec, job["id"])
-            return job
+            made = client.submit({"spec": spec.model_dump(mode="json")})
+            self._ledger.record(spec, made.id)
+            return made
         job = client.job(known)
-        return client.resume(known) if job["state"] in RESUMABLE else job
+        return client.resume(known) if job.state in RESUMABLE else job
 
     def write(self, out: Path) -> None:
         """Write table, data and plots of what has run."""

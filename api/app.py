@@ -24,6 +24,7 @@ from api.routes import (
     checkpoints,
     evaluations,
     events,
+    forks,
     health,
     jobs,
     logs,
@@ -49,7 +50,7 @@ from services.stores.open import leave_address, open_store
 from services.stores.protocol import JobStore
 
 ROUTERS = (
-    *(jobs, plans, steering, evaluations, events, metrics, report),
+    *(jobs, plans, steering, forks, evaluations, events, metrics, report),
     *(logs, checkpoints, models, artifacts, presets),
     *(verify, webhooks, whoami, audit, health, prometheus, page),
 )

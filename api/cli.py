@@ -1,6 +1,7 @@
 """The command ``laconic``: a client of the REST API, and the server itself.
 
-Exit codes: 0 done, 1 the job did not succeed or the server refused, 2 bad input.
+Exit codes: 0 done, 1 the job did not succeed or the server cannot, 2 bad input or refused, 3 the
+time that was given is over, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 import typer
 from rich.text import Text
 
-from api.client import ApiError, Unreachable
+from api.client import ApiError, DigestMismatch, Unreachable
 from api.commands import (
     audit,
     data,
@@ -20,8 +21,10 @@ from api.commands import (
     keys,
     looking,
     quota,
+    records,
     results,
     running,
+    steering,
     studies,
     verify,
     webhooks,
@@ -36,7 +39,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for group in (running, jobs, looking, evaluations, verify, results, studies):
+for group in (running, jobs, steering, records, looking, evaluations, verify, results, studies):
     app.add_typer(group.app)
 app.add_typer(data.app, name="data")
 app.add_typer(files.checkpoints, name="checkpoints")
@@ -66,12 +69,10 @@ def _run() -> int:
         return _fail([str(error)], 2)
     except ApiError as error:
         return _fail(error.lines, 2 if error.status in BAD_INPUT_STATUS else 1)
-    except Unreachable as error:
-        return _fail([str(error)], 1)
     except KeyboardInterrupt:
         return 130
-    except (RuntimeError, ValueError, OSError) as error:
-        # What the server's own start may raise: each says what to do.
+    except (Unreachable, DigestMismatch, RuntimeError, ValueError, OSError) as error:
+        # Also what the server's own start may raise: each says what to do.
         return _fail([str(error)], 1)
     return 0
 

@@ -49,35 +49,33 @@ def run_demo(
         console.print(f"control plane at {plane.url}", highlight=False)
         with Client(plane.url, plane.key) as client:
             job = client.resume(resume) if resume else client.submit(submission)
-            console.print(
-                f"job {job['id']} {'goes on' if resume else 'submitted'}", highlight=False
-            )
+            console.print(f"job {job.id} {'goes on' if resume else 'submitted'}", highlight=False)
 
             def stop() -> bool:
                 plane.check()  # raises when Ray or the API has ended by itself
                 return ending.is_set()
 
-            job = watch(client, job["id"], console, stop=stop)
+            job = watch(client, job.id, console, stop=stop)
             if ending.is_set():
                 console.print("stopping where the job can be resumed (Ctrl-C again: at once) ...")
                 plane.drain(give_up=hurry.is_set)
-                job = client.job(job["id"])
+                job = client.job(job.id)
         with closing(open_store(None, home)) as store:
             store.append_event(
-                job["id"],
+                job.id,
                 "memory",
                 f"peak memory of all processes together {memory.peak_bytes / 2**30:.2f} GiB",
                 data={"peak_rss_bytes": memory.peak_bytes},
             )
     print_outcome(console, job, hint=False)
-    if ending.is_set() and job["state"] != "succeeded":
-        console.print(f'go on with: make demo ARGS="--resume {job["id"]}"', highlight=False)
-        console.print("or start laconic serve and cancel it with: laconic cancel " + job["id"])
+    if ending.is_set() and job.state != "succeeded":
+        console.print(f'go on with: make demo ARGS="--resume {job.id}"', highlight=False)
+        console.print("or start laconic serve and cancel it with: laconic cancel " + job.id)
         return 130
-    if job["state"] != "succeeded":
-        console.print(f"log of the driver: {home.job(job['id']).driver_log}", soft_wrap=True)
+    if job.state != "succeeded":
+        console.print(f"log of the driver: {home.job(job.id).driver_log}", soft_wrap=True)
         return 1
-    _report(console, home, job["id"])
+    _report(console, home, job.id)
     console.print(
         f"whole run {duration(time.monotonic() - started)}, "
         f"peak memory {memory.peak_bytes / 2**30:.2f} GiB"

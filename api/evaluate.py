@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from api.client import ApiError, Client
+from api.client import AnyJob, ApiError, Client
 from api.evaluation_view import result_table
 from api.overrides import BadInput
 from api.serving import ControlPlane
@@ -54,19 +54,19 @@ def run_evaluation(
         own = (plane.url, plane.key) if plane else (url, None)
         client = stack.enter_context(Client(*own))
         job = _job(client, spec, out, console)
-        if job["state"] in ACTIVE:
-            job = watch(client, job["id"], console, stop=_stop(plane, ending))
-        if ending.is_set() and job["state"] in ACTIVE:
+        if job.state in ACTIVE:
+            job = watch(client, job.id, console, stop=_stop(plane, ending))
+        if ending.is_set() and job.state in ACTIVE:
             if plane is not None:
                 console.print("stopping where it can go on (Ctrl-C again: at once) ...")
                 plane.drain(give_up=hurry.is_set)
             console.print("the same command goes on where this one stopped")
             return 130
-        if job["state"] != "succeeded":
-            console.print(f"{job['id']} {job['state']}: {job['cause']}", style="red", markup=False)
+        if job.state != "succeeded":
+            console.print(f"{job.id} {job.state}: {job.cause}", style="red", markup=False)
             console.print("the same command goes on where this one stopped")
             return 1
-        result = fetch(client, job["id"], out)
+        result = fetch(client, job.id, out)
     console.print(result_table(result))
     console.print(f"{EVALUATION} and every response: {out}", soft_wrap=True, highlight=False)
     return 0
@@ -100,23 +100,23 @@ def _noted(out: Path) -> dict[str, Any] | None:
     return noted
 
 
-def _job(client: Client, spec: Mapping[str, Any], out: Path, console: Console) -> dict[str, Any]:
+def _job(client: Client, spec: Mapping[str, Any], out: Path, console: Console) -> AnyJob:
     """Return the evaluation that ``out`` is for: the one there is, resumed if it has stopped, or a
     new one."""
     noted = _noted(out)
     if noted is not None and (job := _known(client, noted["id"])) is not None:
-        if job["state"] in RESUMABLE:
-            job = client.resume(job["id"])
-        if job["state"] != "cancelled":
-            console.print(f"{job['id']} goes on", highlight=False)
+        if job.state in RESUMABLE:
+            job = client.resume(job.id)
+        if job.state != "cancelled":
+            console.print(f"{job.id} goes on", highlight=False)
             return job
-    job = client.evaluate(spec)
-    write_whole(out / SUBMITTED, json.dumps({"id": job["id"], "spec": dict(spec)}, indent=1))
-    console.print(f"{job['id']} submitted", highlight=False)
-    return job
+    made = client.evaluate(spec)
+    write_whole(out / SUBMITTED, json.dumps({"id": made.id, "spec": dict(spec)}, indent=1))
+    console.print(f"{made.id} submitted", highlight=False)
+    return made
 
 
-def _known(client: Client, job_id: str) -> dict[str, Any] | None:
+def _known(client: Client, job_id: str) -> AnyJob | None:
     """The evaluation, if this control plane has it."""
     try:
         return client.job(job_id)

@@ -43,7 +43,7 @@ def submit_evaluation(
         _refuse_foreign_model(context, caller, spec.model.path)
         spec = _placed(spec, pinned(spec.model.path, context.store, home)).resolved()
         # First where it may look at all: what lies elsewhere must not be probed.
-        if problems := location_problems(spec, roots_of(context, caller)):
+        if problems := location_problems(spec, roots_of(context, caller.tenant)):
             raise SpecError(problems)
         model = model_folder(spec.model.path, context.store, home)
     except (UnknownBuiltin, UnknownModel) as error:

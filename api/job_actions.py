@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from api.dependencies import Context
+from api.going_on import refuse_other_line
 from api.repeated import was_done
 from api.usage import adding, note_begun, refuse_over_quota
 from services.stores.lifecycle import ACTIVE, RESUMABLE, JobState
@@ -101,16 +102,19 @@ def resume_job(
     context: Context,
     record: JobRecord,
     *,
+    from_step: int | None = None,
     expect: int | None = None,
     author: str | None = None,
     reason: str | None = None,
     since: float | None = None,
 ) -> JobRecord:
-    """Queue a paused, interrupted or failed job again.
+    """Queue a paused, interrupted or failed job again, to go on from its newest checkpoint or that
+    of ``from_step``.
 
     Raises:
         IllegalTransition: it is none of these.
-        ApiProblem: 403, its tenant has as much as it may have.
+        ApiProblem: 403, its tenant has as much as it may have; 404 or 409, it cannot go on from
+            that checkpoint.
     """
     if was_done(context.store, record.id, since, "resume", author, reason):
         note_begun(context, record)
@@ -119,7 +123,10 @@ def resume_job(
     with adding(context, record.tenant):
         if record.state in RESUMABLE:
             refuse_over_quota(context, record.tenant, record.spec)
-        begun = context.store.begin_attempt(record.id, expect=expect, author=author, reason=reason)
+            refuse_other_line(context, record, from_step)
+        begun = context.store.begin_attempt(
+            record.id, expect=expect, from_step=from_step, author=author, reason=reason
+        )
     note_begun(context, begun)
     return begun
 

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from api.schemas import Event, EventPage, Job, JobPage, JobSummary, StageChange
 from services.presets.registry import resolve
-from services.stores.protocol import EventRecord, JobRecord
+from services.stores.protocol import EventRecord, JobRecord, Origin
 
 _ID: Final = "job-0123456789"
+_FORK: Final = "job-abcdefghij"
 _TIME: Final = 1_764_000_000.0
 
 
@@ -102,6 +103,24 @@ REQUESTS: Final[dict[str, Any]] = {
         }
     },
     "pauseJob": {"reason": {"summary": "Why", "value": {"reason": "the cluster is needed"}}},
+    "resumeJob": {
+        "newest": {"summary": "From the newest checkpoint", "value": {}},
+        "earlier": {
+            "summary": "Back to an earlier one",
+            "value": {"from_step": 20, "reason": "entropy collapsed after it"},
+        },
+    },
+    "forkJob": {
+        "newest": {"summary": "The same from the newest checkpoint on", "value": {}},
+        "change": {
+            "summary": "Another learning rate from step 20 on",
+            "value": {
+                "step": 20,
+                "name": "slower",
+                "overrides": {"stages": {"exploration": {"learning_rate": 1e-6}}},
+            },
+        },
+    },
     "changeStage": {"next": {"summary": "The stage that follows", "value": {"to": "next"}}},
     "promoteModel": {
         "checkpoint": {
@@ -133,6 +152,7 @@ _EVENT: Final = EventRecord(
 
 RESPONSES: Final[dict[str, dict[str, Any]]] = {
     "createJob": {"201": _body(Job.of(_job()))},
+    "forkJob": {"201": _body(Job.of(_job(id=_FORK, forked_from=Origin(_ID, 20))))},
     "getJob": {"200": _body(Job.of(_running()))},
     "listJobs": {
         "200": _body(JobPage(data=[JobSummary.of(_running())], has_more=False, next_cursor=None))
@@ -159,6 +179,7 @@ _OF_JOB: Final = {
 LINKS: Final[dict[str, Any]] = {
     "createJob": _OF_JOB,
     "cancelJob": {"job": _OF_JOB["job"]},
+    "forkJob": {"job": _OF_JOB["job"], "cancel": _OF_JOB["cancel"]},
     "pauseJob": {"job": _OF_JOB["job"], "resume": _OF_JOB["resume"]},
     "resumeJob": {"job": _OF_JOB["job"], "cancel": _OF_JOB["cancel"]},
     "createEvaluation": {

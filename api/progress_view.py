@@ -13,8 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from api.client import is_evaluation
+from api.client import AnyJob, is_evaluation
 from api.terminal_plot import plot
+from services.lineage import REWOUND
 from services.stores.lifecycle import ACTIVE, RESUMABLE
 
 _COLUMNS: Final = 46
@@ -98,6 +99,11 @@ class ProgressView:
             self.ended_as = {} if state in ACTIVE else {"state": state, "cause": cause}
         if event["type"] == "evaluation" and "label" in event["data"]:
             self._evaluations[str(event["data"]["label"])] = event["data"]
+        if event["type"] == REWOUND:
+            kept = {
+                k: e for k, e in self._evaluations.items() if e["step"] <= event["data"]["step"]
+            }
+            self._evaluations = kept
 
     @property
     def last_step(self) -> int:
@@ -261,15 +267,15 @@ def job_table(jobs: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
-def print_outcome(console: Console, job: Mapping[str, Any], *, hint: bool = True) -> None:
+def print_outcome(console: Console, job: AnyJob, *, hint: bool = True) -> None:
     """Say how a job ended and, as a hint, what can be done next."""
-    state, colour = job["state"], COLOURS.get(str(job["state"]), "white")
-    cause = f": {job['cause']}" if job.get("cause") else ""
-    evaluation = is_evaluation(str(job["id"]))
+    state, colour = job.state, COLOURS.get(job.state, "white")
+    cause = f": {job.cause}" if job.cause else ""
+    evaluation = is_evaluation(job.id)
     what = "evaluation" if evaluation else "job"
-    console.print(Text(f"{what} {job['id']} {state}{cause}", style=colour))
+    console.print(Text(f"{what} {job.id} {state}{cause}", style=colour))
     if hint and state in RESUMABLE:
         where = "its finished chunks" if evaluation else "its last checkpoint"
-        console.print(f"go on from {where}: laconic resume {job['id']}")
+        console.print(f"go on from {where}: laconic resume {job.id}")
     if hint and state == "succeeded" and not evaluation:
-        console.print(f"what changed: laconic report {job['id']} --out FOLDER")
+        console.print(f"what changed: laconic report {job.id} --out FOLDER")

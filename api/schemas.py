@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, field_validator, model_validator
 
@@ -69,6 +69,27 @@ class Wish(Strict):
     """Why; it stands in the job's event log."""
 
 
+class ResumeJob(Wish):
+    """Where a job shall go on."""
+
+    from_step: int | None = Field(default=None, ge=0, lt=10**9)
+    """Step of the checkpoint to go on from; what the job did after it is set aside. Unset goes on
+    from the newest."""
+
+
+class ForkJob(Wish):
+    """A job that goes on from a checkpoint of another."""
+
+    step: int | None = Field(default=None, ge=0, lt=10**9)
+    """Step of the checkpoint; unset takes the newest."""
+    name: str | None = Field(default=None, min_length=1, max_length=63)
+    """Of the new job; unset keeps the name."""
+    labels: Labels | None = None
+    """Of the new job; unset keeps the labels."""
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    """Merged into the specification, as into a preset: what is yet to come may differ."""
+
+
 class CancelJob(Wish):
     """How a job shall end."""
 
@@ -82,6 +103,9 @@ class ChangeStage(Wish):
 
     to: str = Field(min_length=1)
     """``next``, or the name of a stage that lies ahead."""
+    at: Literal["next_step"] = "next_step"
+    """When: between two steps. The step under way is trained first, unless the coming stage has
+    ``on_entry: drop``: then its samples are dropped."""
 
 
 class VerifyCase(Strict):
@@ -132,6 +156,14 @@ class CaseVerdicts(Strict):
     data: list[CaseVerdict]
 
 
+class ForkedFrom(Strict):
+    """The checkpoint a job began with."""
+
+    job: str
+    """The job that wrote it; it may be gone by now."""
+    step: int
+
+
 class JobSummary(Strict):
     """A job without its specification. Times are Unix seconds."""
 
@@ -156,6 +188,8 @@ class JobSummary(Strict):
     labels: dict[str, str]
     revision: int
     """One more with each change of state, attempt or wish; the ETag carries it."""
+    forked_from: ForkedFrom | None
+    """Of a job that was forked."""
     actions: list[Action]
     """What can be asked of the job now."""
 
@@ -187,8 +221,11 @@ class Evaluation(JobSummary):
 
 
 def _fields(record: JobRecord, model: type[JobSummary]) -> dict[str, Any]:
-    kept = {name: getattr(record, name) for name in model.model_fields if name != "actions"}
-    return {**kept, "actions": actions_of(record)}
+    made = {"actions", "forked_from"}
+    kept = {name: getattr(record, name) for name in model.model_fields if name not in made}
+    origin = record.forked_from
+    forked_from = None if origin is None else ForkedFrom(**asdict(origin))
+    return {**kept, "forked_from": forked_from, "actions": actions_of(record)}
 
 
 class JobPage(Strict):

@@ -61,9 +61,18 @@ def checked_spec(context: Context, caller: Principal, body: CreateJob) -> JobSpe
         spec = resolve(body.preset, body.overrides)
     else:
         spec = parse_spec(body.spec)
+    return checked(context, caller.tenant, spec)
+
+
+def checked(context: Context, tenant: str, spec: JobSpec) -> JobSpec:
+    """The specification with absolute paths, after every check but the quota.
+
+    Raises:
+        SpecError: with everything that is wrong.
+    """
     spec = with_absolute_paths(spec)
     # First where it may look at all: what lies elsewhere must not be probed.
-    if problems := location_problems(spec, roots_of(context, caller)):
+    if problems := location_problems(spec, roots_of(context, tenant)):
         raise SpecError(problems)
     if problems := find_problems(spec, context.launcher.cluster_size()):
         raise SpecError(problems)
@@ -86,7 +95,7 @@ def _absolute(path: str) -> str:
     return path if is_name(path) else str(Path(path).expanduser().absolute())
 
 
-def roots_of(context: Context, caller: Principal) -> tuple[Path, ...] | None:
+def roots_of(context: Context, tenant: str) -> tuple[Path, ...] | None:
     """Folders a tenant's jobs may read from; None is the whole machine."""
     roots = context.settings.roots
-    return None if roots is None else (*roots, context.settings.home.promoted(caller.tenant))
+    return None if roots is None else (*roots, context.settings.home.promoted(tenant))

@@ -119,7 +119,7 @@ class Transport:
         headers = {"Accept": "text/event-stream"}
         if last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
-        with self._stream(path, headers=headers, **options) as response:
+        with self.stream(path, headers=headers, **options) as response:
             if response.status_code == httpx.codes.NO_CONTENT:
                 return
             block: dict[str, str] = {}
@@ -134,14 +134,14 @@ class Transport:
                 else:
                     yield None
 
-    def download(self, path: str, offset: int = 0) -> Iterator[bytes]:
-        """The content of a file from ``offset`` on, piece by piece."""
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
-        with self._stream(path, headers=headers) as response:
+    def download(self, path: str) -> Iterator[bytes]:
+        """The content of a file, piece by piece."""
+        with self.stream(path) as response:
             yield from response.iter_bytes()
 
     @contextmanager
-    def _stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
+    def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
+        """The answer to a GET, which is no error, before its body has come."""
         try:
             with self._http.stream("GET", path, **options) as response:
                 if response.is_error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _MANIFEST = "manifest.json"
+_STATE = "driver.json"
 _REPLACED = ".replaced-"
 _WRITING = ".writing-"
 _PINS = ".pins"
@@ -49,6 +50,13 @@ class Manifest:
     """What the driver saved."""
 
 
+class DamagedCheckpoint(Exception):
+    """A checkpoint is not what it was when it was sealed."""
+
+    def __init__(self, step: int, problem: str) -> None:
+        super().__init__(f"checkpoint {step} cannot be used: {problem}")
+
+
 class CheckpointStore:
     """The checkpoints of one job, under one folder.
 
@@ -71,7 +79,7 @@ class CheckpointStore:
 
         When this returns, all of it is on disk.
         """
-        (folder / "driver.json").write_text(json.dumps(state, indent=1, sort_keys=True))
+        (folder / _STATE).write_text(json.dumps(state, indent=1, sort_keys=True))
         digests = {str(p.relative_to(folder)): _sha256(p) for p in _files(folder)}
         manifest = json.dumps({"step": step, "sha256": digests}, indent=1, sort_keys=True)
         (folder / _MANIFEST).write_text(manifest)
@@ -88,6 +96,37 @@ class CheckpointStore:
         _sync(self.root)
         shutil.rmtree(aside, ignore_errors=True)
         return Checkpoint(final, step, state)
+
+    def adopt(self, source: CheckpointStore, step: int, state: dict[str, Any]) -> Checkpoint:
+        """Make a checkpoint of another job's, by hard link where the disk allows, with a driver's
+        state of its own.
+
+        Raises:
+            DamagedCheckpoint: a file is missing, or is not the one that the manifest names.
+        """
+        manifest = source.manifest(step)
+        if manifest is None:
+            raise DamagedCheckpoint(step, "it is not there, or has no manifest that can be read")
+        folder = self.begin(step)
+        try:
+            for name in manifest.sha256.keys() - {_STATE}:
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _place(manifest.folder / name, target)
+        except FileNotFoundError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise DamagedCheckpoint(step, f"a file has gone ({error})") from error
+        # What is sealed is what was placed: one look at the files serves both.
+        adopted = self.seal(folder, step, state)
+        found = self.manifest(step)
+        assert found is not None
+        wrong = [
+            n for n in manifest.sha256 if n != _STATE and found.sha256[n] != manifest.sha256[n]
+        ]
+        if wrong:
+            self.remove(step)
+            raise DamagedCheckpoint(step, f"{wrong[0]} does not have the digest of the manifest")
+        return adopted
 
     def recover(self) -> None:
         """Clear up after an attempt that was killed: what it was writing goes, and a checkpoint
@@ -153,6 +192,21 @@ class CheckpointStore:
             return None
         return Manifest(folder, step, created, content["sha256"], sizes, state)
 
+    def forget_after(self, step: int) -> list[int]:
+        """Take the checkpoints after a step out of the line, the newest first, so that the one
+        before is the newest at any time; return their steps. One that is pinned stays on disk as
+        ``aside-step-N``."""
+        pinned, gone = self.pinned(), [s for s in self.steps() if s > step]
+        for later in gone:
+            if later in pinned:
+                aside = self.root / f"aside-{self._folder(later).name}"
+                shutil.rmtree(aside, ignore_errors=True)
+                self._folder(later).rename(aside)
+                self.unpin(later)
+            else:
+                self.remove(later)
+        return gone
+
     def pinned(self) -> frozenset[int]:
         """Steps whose checkpoints stay until they are let go."""
         return frozenset(int(f.name) for f in self.root.glob(f"{_PINS}/*") if f.name.isdigit())
@@ -182,14 +236,16 @@ def link_tree(source: Path, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
 
-    def place(src: str, dst: str) -> str:
-        try:
-            os.link(src, dst)
-        except OSError:
-            shutil.copy2(src, dst)
-        return dst
+    shutil.copytree(source, target, copy_function=_place)
 
-    shutil.copytree(source, target, copy_function=place)
+
+def _place(source: str | Path, target: str | Path) -> str:
+    """Put a file at another place, by hard link where the disk allows."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return str(target)
 
 
 def _read(folder: Path) -> Checkpoint:

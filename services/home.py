@@ -104,6 +104,11 @@ class JobFolder:
         return self.root / "gold_check.json"
 
     @property
+    def inheritance(self) -> Path:
+        """What a fork brings along, until its driver has written it into the store."""
+        return self.root / "inheritance.json"
+
+    @property
     def report(self) -> Path:
         return self.root / "report"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from rich.table import Table
 
 from api.client import Client
-from api.commands.options import AsJson, JobId, Url, out
+from api.commands.options import AsJson, JobId, Url, out, tell, tell_done, tell_files
 
 checkpoints = typer.Typer(help="Checkpoints of a job.", no_args_is_help=True)
 models = typer.Typer(help="Models with a name.", no_args_is_help=True)
@@ -27,45 +26,62 @@ def list_checkpoints(job: JobId, as_json: AsJson = False, url: Url = None) -> No
     with Client(url) as client:
         found = client.checkpoints(job)
     if as_json:
-        print(json.dumps(found))
+        tell(found, "", as_json)
         return
     table = Table("step", "stage", "MiB", "pinned")
     for c in found:
-        size = f"{c['bytes'] / 2**20:.1f}"
-        table.add_row(str(c["step"]), c["stage"] or "", size, "yes" if c["pinned"] else "")
+        size = f"{c.bytes / 2**20:.1f}"
+        table.add_row(str(c.step), c.stage or "", size, "yes" if c.pinned else "")
     out.print(table)
 
 
 @checkpoints.command()
-def pin(job: JobId, step: Step, url: Url = None) -> None:
+def pin(job: JobId, step: Step, as_json: AsJson = False, url: Url = None) -> None:
     """Keep a checkpoint, whatever newer ones there are."""
     with Client(url) as client:
         client.pin(job, step)
-    out.print(f"checkpoint {step} stays")
+    tell_done({"job": job, "step": step, "pinned": True}, f"checkpoint {step} stays", as_json)
 
 
 @checkpoints.command()
-def unpin(job: JobId, step: Step, url: Url = None) -> None:
+def unpin(job: JobId, step: Step, as_json: AsJson = False, url: Url = None) -> None:
     """Let go of a checkpoint."""
     with Client(url) as client:
         client.unpin(job, step)
-    out.print(f"checkpoint {step} may go")
+    tell_done({"job": job, "step": step, "pinned": False}, f"checkpoint {step} may go", as_json)
 
 
 @checkpoints.command()
-def delete(job: JobId, step: Step, url: Url = None) -> None:
+def delete(job: JobId, step: Step, as_json: AsJson = False, url: Url = None) -> None:
     """Take a checkpoint away, if nothing needs it."""
     with Client(url) as client:
         client.delete_checkpoint(job, step)
-    out.print(f"checkpoint {step} is gone")
+    tell_done({"job": job, "step": step, "deleted": True}, f"checkpoint {step} is gone", as_json)
+
+
+@checkpoints.command("show")
+def show_checkpoint(job: JobId, step: Step, as_json: AsJson = False, url: Url = None) -> None:
+    """Show the files of a checkpoint with their size and SHA-256."""
+    with Client(url) as client:
+        found = client.checkpoint(job, step)
+    if as_json:
+        tell(found, "", as_json)
+        return
+    table = Table("path", "bytes", "SHA-256")
+    for file in found.files:
+        table.add_row(file.path, str(file.bytes), file.sha256)
+    out.print(table)
 
 
 @checkpoints.command("download")
-def download_checkpoint(job: JobId, step: Step, to: Folder, url: Url = None) -> None:
+def download_checkpoint(
+    job: JobId, step: Step, to: Folder, as_json: AsJson = False, url: Url = None
+) -> None:
     """Fetch the files of a checkpoint; started again, it goes on where it broke."""
+    place = f"/v1/jobs/{job}/checkpoints/{step}/files/"
     with Client(url) as client:
-        for file in client.checkpoint(job, step)["files"]:
-            _fetch(client, f"/v1/jobs/{job}/checkpoints/{step}/files/", file["path"], to)
+        files = client.checkpoint(job, step).files
+        tell_files((_fetch(client, place, f.path, to, f.sha256) for f in files), as_json)
 
 
 @models.command()
@@ -74,9 +90,9 @@ def promote(name: Name, job: JobId, step: Step, as_json: AsJson = False, url: Ur
     with Client(url) as client:
         found = client.promote(name, job, step)
     if as_json:
-        print(json.dumps(found))
+        tell(found, "", as_json)
         return
-    out.print(f"{name} is step {step} of {job}: {found['path']}", soft_wrap=True)
+    out.print(f"{name} is step {step} of {job}: {found.path}", soft_wrap=True)
 
 
 @models.command("list")
@@ -85,31 +101,29 @@ def list_models(as_json: AsJson = False, url: Url = None) -> None:
     with Client(url) as client:
         found = client.models()
     if as_json:
-        print(json.dumps(found))
+        tell(found, "", as_json)
         return
     table = Table("name", "job", "step", "path")
     for m in found:
-        table.add_row(m["name"], m["job"], str(m["step"]), m["path"])
+        table.add_row(m.name, m.job, str(m.step), m.path)
     out.print(table)
 
 
 @models.command("download")
-def download_model(name: Name, to: Folder, url: Url = None) -> None:
+def download_model(name: Name, to: Folder, as_json: AsJson = False, url: Url = None) -> None:
     """Fetch the files of a named model."""
+    place = f"/v1/models/{name}/files/"
     with Client(url) as client:
-        found = {m["name"]: m for m in client.models()}
-        for file in found[name]["files"] if name in found else []:
-            _fetch(client, f"/v1/models/{name}/files/", file["path"], to)
-        if name not in found:
-            raise ValueError(f"there is no model {name!r}; laconic models list shows them")
+        files = client.model(name).files
+        tell_files((_fetch(client, place, f.path, to, f.sha256) for f in files), as_json)
 
 
 @models.command("delete")
-def delete_model(name: Name, url: Url = None) -> None:
+def delete_model(name: Name, as_json: AsJson = False, url: Url = None) -> None:
     """Take a name away, with its files."""
     with Client(url) as client:
         client.delete_model(name)
-    out.print(f"{name} is gone")
+    tell_done({"name": name, "deleted": True}, f"{name} is gone", as_json)
 
 
 @artifacts.command("list")
@@ -125,11 +139,11 @@ def list_artifacts(
     with Client(url) as client:
         found = client.artifacts(job, kind)
     if as_json:
-        print(json.dumps(found))
+        tell(found, "", as_json)
         return
     table = Table("path", "kind", "bytes")
     for a in found:
-        table.add_row(a["path"], a["kind"], str(a["bytes"]))
+        table.add_row(a.path, a.kind, str(a.bytes))
     out.print(table)
 
 
@@ -138,17 +152,20 @@ def download_artifacts(
     job: JobId,
     to: Folder,
     kind: Annotated[str | None, typer.Option(help="Only these.")] = None,
+    as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Fetch what a job has left behind."""
+    place = f"/v1/jobs/{job}/artifacts/"
     with Client(url) as client:
-        for artifact in client.artifacts(job, kind):
-            _fetch(client, f"/v1/jobs/{job}/artifacts/", artifact["path"], to)
+        found = client.artifacts(job, kind)
+        # The digest is that of the answer: an artifact may be written anew at any time.
+        tell_files((_fetch(client, place, a.path, to, None) for a in found), as_json)
 
 
-def _fetch(client: Client, place: str, path: str, folder: Path) -> None:
+def _fetch(client: Client, place: str, path: str, folder: Path, sha256: str | None) -> Path:
     target = (folder / path).resolve()
     if not target.is_relative_to(folder.resolve()):
         raise ValueError(f"the server names a file outside the folder: {path!r}")
-    client.download(place + path, target)
-    out.print(str(target), soft_wrap=True, highlight=False)
+    client.download(place + path, target, sha256)
+    return target

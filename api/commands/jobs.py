@@ -1,27 +1,22 @@
-"""Jobs of a control plane: submit, look at, follow, steer."""
+"""Jobs of a control plane: submit, look at, follow."""
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from api.client import Client
-from api.commands.options import AsJson, JobId, Url, out
+from api.commands.options import AsJson, IdempotencyKey, JobId, Labels, Url, labels_of, out, tell
 from api.overrides import BadInput, parse_settings, read_spec
 from api.progress_view import ProgressView, job_table, print_outcome
-from api.watching import view_of
+from api.times import moment
+from api.watching import shown, view_of
 from api.watching import watch as watch_job
 from services.stores.lifecycle import ACTIVE
 
 app = typer.Typer()
-
-Labels = Annotated[
-    list[str] | None,
-    typer.Option("--label", help="What it is filed under; repeat it.", metavar="KEY=VALUE"),
-]
 
 
 @app.command()
@@ -35,20 +30,18 @@ def submit(
         str | None, typer.Option(help="Job specification, YAML or JSON (-: standard input).")
     ] = None,
     label: Labels = None,
+    key: IdempotencyKey = None,
     follow: Annotated[bool, typer.Option("--watch", help="Watch the job afterwards.")] = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Submit a job from a preset or a specification."""
-    body = {**job_body(preset, set_, spec), "labels": _labels(label)}
+    body = {**job_body(preset, set_, spec), "labels": labels_of(label)}
     with Client(url) as client:
-        job = client.submit(body)
-        if as_json:
-            print(json.dumps(job))
-        else:
-            out.print(f"submitted {job['id']}")
+        job = client.submit(body, key)
+        tell(job, f"submitted {job.id}", as_json)
         if follow:
-            _watch(client, job["id"])
+            _watch(client, job.id)
 
 
 def job_body(preset: str | None, settings: list[str] | None, spec: str | None) -> dict[str, Any]:
@@ -66,13 +59,6 @@ def job_body(preset: str | None, settings: list[str] | None, spec: str | None) -
     return {"preset": preset, "overrides": parse_settings(settings or [])}
 
 
-def _labels(given: list[str] | None) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given or []]
-    if wrong := [key for key, separator, _ in pairs if not separator]:
-        raise BadInput(f"--label {wrong[0]}: write KEY=VALUE")
-    return {key: value for key, _, value in pairs}
-
-
 @app.command()
 def status(
     job: Annotated[str | None, typer.Argument(help="Id of the job.", metavar="[JOB]")] = None,
@@ -80,29 +66,57 @@ def status(
         list[str] | None, typer.Option("--state", help="Only jobs in this state; repeat it.")
     ] = None,
     label: Labels = None,
+    name: Annotated[str | None, typer.Option(help="Only jobs of this name.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Only jobs in this stage.")] = None,
+    created_after: Annotated[
+        str | None, typer.Option(help="Only newer ones: 2026-11-25, or 2h ago: 2h.", metavar="TIME")
+    ] = None,
+    created_before: Annotated[
+        str | None, typer.Option(help="Only older ones, likewise.", metavar="TIME")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Most jobs of a page.")] = 20,
+    after: Annotated[
+        str | None, typer.Option(help="Go on behind this page.", metavar="CURSOR")
+    ] = None,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Show one job, or the newest ones."""
+    filters: dict[str, Any] = {
+        "states": state or [],
+        "name": name,
+        "stage": stage,
+        "created_after": moment("--created-after", created_after),
+        "created_before": moment("--created-before", created_before),
+        "labels": labels_of(label),
+    }
     with Client(url) as client:
-        if job is None:
-            page = client.jobs(states=state or [], labels=_labels(label))
-            if as_json:
-                print(json.dumps(page))
-                return
-            newest = [*page["data"], *([] if state or label else client.evaluations()["data"])]
-            out.print(job_table(newest) if newest else "no jobs yet")
+        if job is not None:
+            _status_of(client, job, as_json)
             return
-        found = client.job(job)
+        page = client.jobs(limit, after, **filters)
         if as_json:
-            print(json.dumps(found))
+            print(page.model_dump_json())
             return
-        view = view_of(found)
-        if isinstance(view, ProgressView):
-            view.see_metrics(client.metrics(job))
-        for event in client.events(job, limit=1000):
-            view.see_event(event)
-        out.print(view)
+        plain = not after and not any(filters.values())
+        newest = [*page.data, *(client.evaluations(limit).data if plain else [])]
+    out.print(job_table(map(shown, newest)) if newest else "no jobs yet")
+    if page.next_cursor:
+        # Bare, so that it can be copied, whatever the width of the terminal.
+        out.print(f"more with: --after {page.next_cursor}", soft_wrap=True, highlight=False)
+
+
+def _status_of(client: Client, job_id: str, as_json: bool) -> None:
+    found = client.job(job_id)
+    if as_json:
+        print(found.model_dump_json())
+        return
+    view = view_of(found)
+    if isinstance(view, ProgressView):
+        view.see_metrics(client.metrics(job_id))
+    for event in client.events(job_id, limit=1000):
+        view.see_event(shown(event))
+    out.print(view)
 
 
 @app.command()
@@ -119,70 +133,8 @@ def _watch(client: Client, job_id: str) -> None:
         out.print(f"the job goes on; see it again with: laconic watch {job_id}")
         return
     print_outcome(out, job)
-    if job["state"] not in ACTIVE and job["state"] != "succeeded":
+    if job.state not in ACTIVE and job.state != "succeeded":
         raise typer.Exit(1)
-
-
-Reason = Annotated[
-    str | None, typer.Option(help="Why; it stands in the job's event log.", metavar="TEXT")
-]
-
-
-def _tell(answer: dict[str, Any], text: str, as_json: bool) -> None:
-    """Print what was answered: as it is for a program, in words for a person."""
-    if as_json:
-        print(json.dumps(answer))
-    else:
-        out.print(text)
-
-
-@app.command()
-def cancel(
-    job: JobId,
-    reason: Reason = None,
-    grace: Annotated[
-        float | None,
-        typer.Option(min=0, help="How long its driver may take.", metavar="SECONDS"),
-    ] = None,
-    as_json: AsJson = False,
-    url: Url = None,
-) -> None:
-    """End a job for good."""
-    with Client(url) as client:
-        found = client.cancel(job, reason=reason, grace_seconds=grace)
-    ended = found["state"] == "cancelled"
-    _tell(found, f"{job} cancelled" if ended else f"{job} was asked to end", as_json)
-
-
-@app.command()
-def pause(job: JobId, reason: Reason = None, as_json: AsJson = False, url: Url = None) -> None:
-    """Free the workers of a job after the step it is in; resume goes on with it."""
-    with Client(url) as client:
-        found = client.pause(job, reason=reason)
-    paused = found["state"] == "paused"
-    _tell(found, f"{job} is paused" if paused else f"{job} was asked to pause", as_json)
-
-
-@app.command()
-def stage(
-    job: JobId,
-    to: Annotated[str, typer.Argument(help="next, or the name of a stage ahead.")],
-    reason: Reason = None,
-    as_json: AsJson = False,
-    url: Url = None,
-) -> None:
-    """Move a job to another stage after the step it is in."""
-    with Client(url) as client:
-        found = client.change_stage(job, to, reason=reason)
-    _tell(found, f"{job} was asked to go on with stage {to}", as_json)
-
-
-@app.command()
-def resume(job: JobId, reason: Reason = None, as_json: AsJson = False, url: Url = None) -> None:
-    """Go on with a paused, interrupted or failed job from its last checkpoint."""
-    with Client(url) as client:
-        found = client.resume(job, reason=reason)
-    _tell(found, f"{job} queued, attempt {found['attempt']}", as_json)
 
 
 @app.command()
@@ -191,9 +143,9 @@ def presets(as_json: AsJson = False, url: Url = None) -> None:
     with Client(url) as client:
         found = client.presets()
     if as_json:
-        print(json.dumps(found))
+        tell(found, "", as_json)
         return
     for preset in found:
-        stages = ", ".join(f"{s['name']} {s['steps']} steps" for s in preset["spec"]["stages"])
-        out.print(Text(f"{preset['name']} (version {preset['version']}): {stages}", "bold"))
-        out.print(f"  {preset['description']}", soft_wrap=True)
+        stages = ", ".join(f"{s.name} {s.steps} steps" for s in preset.spec.stages)
+        out.print(Text(f"{preset.name} (version {preset.version}): {stages}", "bold"))
+        out.print(f"  {preset.description}", soft_wrap=True)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import sys
+import time
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from api.client import Client, Unreachable
+from api.answers.whoami import Share
+from api.client import ApiError, Client, NotYetEnded, Unreachable
 from api.commands.jobs import job_body
-from api.commands.options import AsJson, JobId, Url, err, out
+from api.commands.options import AsJson, JobId, Url, err, out, tell
+from api.patience import LOOK_SECONDS, Patience
 from api.progress_view import duration, print_outcome
+from services.stores.lifecycle import ACTIVE
 
 app = typer.Typer()
 
@@ -34,11 +37,11 @@ def validate(
     with Client(url) as client:
         found = client.validate(job_body(preset, set_, spec))
     if as_json:
-        print(json.dumps(found))
+        print(found.model_dump_json())
         return
-    for warning in found["warnings"]:
-        err.print(f"warning: {warning['pointer']}: {warning['detail']}", soft_wrap=True)
-    starts = "would start at once" if found["capability"]["starts_at_once"] else "would wait"
+    for warning in found.warnings:
+        err.print(f"warning: {warning.pointer}: {warning.detail}", soft_wrap=True)
+    starts = "would start at once" if found.capability.starts_at_once else "would wait"
     out.print(f"this job would be taken, and {starts}")
 
 
@@ -58,31 +61,43 @@ def estimate(
     with Client(url) as client:
         found = client.estimate({**body, **({"mean_response_tokens": mean} if mean else {})})
     if as_json:
-        print(json.dumps(found))
+        print(found.model_dump_json())
         return
-    seconds, gpu = found["seconds"], found["gpu_hours"]
+    seconds = found.seconds
     out.print(
-        f"{found['steps']} steps, {duration(seconds['expected'])} "
-        f"({duration(seconds['low'])} to {duration(seconds['high'])}), "
-        f"{gpu['expected']:.1f} GPU hours"
+        f"{found.steps} steps, {duration(seconds.expected)} "
+        f"({duration(seconds.low)} to {duration(seconds.high)}), "
+        f"{found.gpu_hours.expected:.1f} GPU hours"
     )
     table = Table("role", "workers", "memory, GiB", "GPU memory, GiB", "")
-    for role in found["memory"]:
-        main, on_gpu = f"{role['main_gib']:.2f}", f"{role['gpu_gib']:.2f}"
-        table.add_row(role["role"], str(role["workers"]), main, on_gpu, role["because"])
+    for role in found.memory:
+        main, on_gpu = f"{role.main_gib:.2f}", f"{role.gpu_gib:.2f}"
+        table.add_row(role.role, str(role.workers), main, on_gpu, role.because)
     out.print(table)
 
 
 @app.command()
-def wait(job: JobId, as_json: AsJson = False, url: Url = None) -> None:
-    """Wait until a job has ended. Exit code 0 if it succeeded, else 1."""
+def wait(
+    job: JobId,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Give up after so long.", metavar="SECONDS")
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Wait until a job has ended. Exit code 0 if it succeeded, 3 if it goes on after --timeout,
+    else 1."""
     with Client(url) as client:
-        found = client.wait(job)
+        try:
+            found = client.wait(job, timeout_seconds=timeout)
+        except NotYetEnded as error:
+            err.print(str(error), soft_wrap=True)
+            raise typer.Exit(3) from error
     if as_json:
-        print(json.dumps(found))
+        print(found.model_dump_json())
     else:
         print_outcome(out, found)
-    if found["state"] != "succeeded":
+    if found.state != "succeeded":
         raise typer.Exit(1)
 
 
@@ -99,12 +114,12 @@ def logs(
     """Show the log of one worker, or which workers have one."""
     with Client(url) as client:
         if role is None and as_json:
-            print(json.dumps(client.logs(job)))
+            tell(client.logs(job), "", as_json)
             return
         if role is None:
             table = Table("role", "rank", "bytes")
             for found in client.logs(job):
-                table.add_row(found["role"], str(found["rank"]), str(found["bytes"]))
+                table.add_row(found.role, str(found.rank), str(found.bytes))
             out.print(table)
             return
         for text in _log(client, job, role, rank, -tail if tail else 0, follow):
@@ -113,21 +128,27 @@ def logs(
 
 
 def _log(client: Client, job: str, role: str, rank: int, start: int, follow: bool) -> Iterator[str]:
-    """The text of a log; a stream that breaks is picked up where it broke."""
-    if not follow:
-        while (piece := client.log(job, role, rank, start))["text"]:
-            yield piece["text"]
-            start = piece["next_start"]
-        return
-    place = start
-    while True:
+    """The text of a log, until the job has ended if it is followed. A stream that ends before, for
+    one because the control plane starts again, is picked up where it ended."""
+    patience, place = Patience(), start
+    if follow:
+        client.job(job)  # Nobody there from the start is not waited for.
+    while follow:
         try:
             for text, behind in client.follow_log(job, role, rank, place):
+                patience.there()
                 place = behind
                 yield text
-            return
-        except Unreachable:
-            client.job(job)  # Raises where it is gone for good.
+            # Ended by the server: either the job has ended or the server is about to.
+            if client.job(job).state not in ACTIVE:
+                break
+            patience.there()
+        except (ApiError, Unreachable) as error:
+            patience.missed(error)
+        time.sleep(LOOK_SECONDS)
+    while (piece := client.log(job, role, rank, place)).text:
+        yield piece.text
+        place = piece.next_start
 
 
 @app.command()
@@ -136,9 +157,9 @@ def whoami(as_json: AsJson = False, url: Url = None) -> None:
     with Client(url) as client:
         found = client.whoami()
     if as_json:
-        print(json.dumps(found))
+        print(found.model_dump_json())
         return
-    out.print(f"{found['actor']} of tenant {found['tenant']}: {', '.join(found['scopes'])}")
+    out.print(f"{found.actor} of tenant {found.tenant}: {', '.join(found.scopes)}")
     for name in ("jobs", "workers", "storage_bytes"):
-        share: dict[str, Any] = found[name]
-        out.print(f"  {name}: {share['used']} of {share['allowed'] or 'any number'}")
+        share: Share = getattr(found, name)
+        out.print(f"  {name}: {share.used} of {share.allowed or 'any number'}")

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 
-from algorithms.strict import Strict
+from api.answers.artifacts import ArtifactList, ArtifactView
 from api.dependencies import Ctx, VisibleJob
 from api.files import FILE_RESPONSES, file_response
 from api.operation import Operation, needs
@@ -15,23 +15,6 @@ from api.problems import ApiProblem
 from services.artifacts import Kind, artifacts, find_artifact
 
 router = APIRouter(prefix="/v1/jobs", tags=["artifacts"], route_class=Operation)
-
-
-class ArtifactView(Strict):
-    path: str
-    """Append it to ``/v1/jobs/{job_id}/artifacts/`` to fetch the file."""
-    kind: Kind
-    bytes: int
-    modified_at: float
-    """Unix seconds."""
-    sha256: str | None
-    """Null unless ``digests=true``: it takes reading every file."""
-
-
-class ArtifactList(Strict):
-    """In the order of their paths."""
-
-    data: list[ArtifactView]
 
 
 @router.get(

@@ -7,9 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import FileResponse
 
-from algorithms.strict import Strict
+from api.answers.checkpoints import (
+    CheckpointFile,
+    CheckpointList,
+    CheckpointManifest,
+    CheckpointView,
+)
 from api.dependencies import Context, Ctx, VisibleJob
 from api.files import FILE_RESPONSES, file_response
+from api.going_on import manifest_of
 from api.operation import Operation, needs
 from api.problems import ApiProblem
 from services.checkpoints import CheckpointStore, Manifest
@@ -19,39 +25,6 @@ from services.stores.protocol import JobRecord
 router = APIRouter(prefix="/v1/jobs", tags=["checkpoints"], route_class=Operation)
 
 Step = Annotated[int, Path(ge=0, lt=10**9, description="Step of the checkpoint.")]
-
-
-class CheckpointView(Strict):
-    """A checkpoint without its files."""
-
-    step: int
-    stage: str | None
-    """Label of the stage it was written in."""
-    created_at: float
-    """Unix seconds."""
-    bytes: int
-    """Of all files together."""
-    pinned: bool
-    """Stays whatever newer ones there are."""
-    policy_version: int | None
-
-
-class CheckpointFile(Strict):
-    path: str
-    bytes: int
-    sha256: str
-
-
-class CheckpointManifest(CheckpointView):
-    """A checkpoint with its files."""
-
-    files: list[CheckpointFile]
-
-
-class CheckpointList(Strict):
-    """The newest first."""
-
-    data: list[CheckpointView]
 
 
 @router.get(
@@ -157,20 +130,6 @@ def delete(job: VisibleJob, step: Step, context: Ctx) -> Response:
 def store_of(context: Context, job: JobRecord) -> CheckpointStore:
     """The checkpoints of a job."""
     return CheckpointStore(context.settings.home.job(job.id).checkpoints)
-
-
-def manifest_of(store: CheckpointStore, job: JobRecord, step: int) -> Manifest:
-    """The manifest of a checkpoint.
-
-    Raises:
-        ApiProblem: 404, there is none, or it was never finished.
-    """
-    manifest = store.manifest(step)
-    if manifest is None:
-        there = ", ".join(map(str, store.steps())) or "none yet"
-        detail = f"job {job.id} has no checkpoint of step {step}; there are {there}"
-        raise ApiProblem(404, "checkpoint_not_found", detail)
-    return manifest
 
 
 def _fields(manifest: Manifest, pinned: frozenset[int]) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
-from algorithms.strict import Strict
+from api.answers.logs import LogPiece, LogSource, LogSources
 from api.dependencies import Caller, Context, Ctx, VisibleJob
 from api.event_feed import RETRY_MILLISECONDS
 from api.gate import client_address
@@ -23,32 +23,6 @@ from services.stores.lifecycle import ACTIVE
 router = APIRouter(prefix="/v1/jobs", tags=["logs"], route_class=Operation)
 
 _PIECE: Final = 64 * 1024
-
-
-class LogSource(Strict):
-    """The log of one worker, over all attempts."""
-
-    role: str
-    rank: int
-    bytes: int
-    modified_at: float
-    """Unix seconds."""
-
-
-class LogSources(Strict):
-    data: list[LogSource]
-
-
-class LogPiece(Strict):
-    """A part of a log."""
-
-    text: str
-    start: int
-    """In bytes, from the beginning of the log."""
-    next_start: int
-    """Give it as ``start`` to go on behind this piece."""
-    bytes: int
-    """Of the whole log now."""
 
 
 @router.get(

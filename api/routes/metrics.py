@@ -8,27 +8,15 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from algorithms.strict import Strict
+from api.answers.metrics import Curves, JobCurves
 from api.dependencies import Caller, Context, Ctx, VisibleJob, visible_job
 from api.operation import Operation, needs
 from api.schemas import MetricsPage
-from services.metric_series import Curve, csv_lines, curve
+from services.metric_series import csv_lines, curve
 
 router = APIRouter(prefix="/v1", tags=["metrics"], route_class=Operation)
 
 _PAGE: Final = 1000
-
-
-class JobCurves(Strict):
-    """The curves of one job."""
-
-    job: str
-    curves: dict[str, Curve]
-    """By the name of the figure; a figure without a measured step has an empty curve."""
-
-
-class Curves(Strict):
-    data: list[JobCurves]
 
 
 @router.get(

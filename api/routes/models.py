@@ -6,52 +6,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import Field
 
-from algorithms.strict import Strict
+from api.answers.models import Model, ModelFile, ModelList, Promote
 from api.dependencies import Caller, Context, Ctx, visible_job
 from api.files import FILE_RESPONSES, file_response
+from api.going_on import manifest_of
 from api.operation import Operation, needs
 from api.problems import ApiProblem
-from api.routes.checkpoints import manifest_of, store_of
+from api.routes.checkpoints import store_of
 from services.control.principal import Principal
 from services.named_models import NAME, NamedModel, NamedModels
 
 router = APIRouter(prefix="/v1/models", tags=["models"], route_class=Operation)
 
 Name = Annotated[str, Path(pattern=NAME, description="Name of the model.")]
-
-
-class Promote(Strict):
-    """Which checkpoint gets the name."""
-
-    job: str = Field(min_length=1, max_length=64)
-    step: int = Field(ge=0, lt=10**9)
-
-
-class ModelFile(Strict):
-    path: str
-    bytes: int
-    sha256: str
-
-
-class Model(Strict):
-    """A name and what it stands for."""
-
-    name: str
-    job: str
-    step: int
-    promoted_at: float
-    """Unix seconds."""
-    path: str
-    """Give it as ``model.path`` of a job."""
-    files: list[ModelFile]
-
-
-class ModelList(Strict):
-    """In the order of their names."""
-
-    data: list[Model]
 
 
 @router.get(

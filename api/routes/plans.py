@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from algorithms.strict import Strict
+from api.answers.plans import Capability, ValidJob
 from api.dependencies import Caller, Context, Ctx
 from api.operation import Operation, needs
 from api.schemas import CreateJob, EstimateJob, ProblemDetail
@@ -16,34 +16,10 @@ from services.estimate.assumptions import DEFAULT
 from services.estimate.estimate import Estimate, estimate
 from services.estimate.prompts import SAMPLE, mean_prompt_tokens
 from services.model_folder import inspect_model
-from services.spec.job import JobSpec
 from services.spec.warnings import find_warnings
 from services.stores.lifecycle import ACTIVE
 
 router = APIRouter(prefix="/v1", tags=["jobs"], route_class=Operation)
-
-
-class Capability(Strict):
-    """What the control plane can do for the job now."""
-
-    cluster_cpus: float | None
-    """Null where the cluster does not answer."""
-    cluster_gpus: float | None
-    max_running_jobs: int
-    active_jobs: int
-    """Queued, starting or running, of all tenants."""
-    starts_at_once: bool
-    """Whether the job would not have to wait for another one."""
-
-
-class ValidJob(Strict):
-    """A job that would be taken."""
-
-    spec: JobSpec
-    """With every default and override resolved."""
-    warnings: list[ProblemDetail]
-    """What is allowed and perhaps not meant."""
-    capability: Capability
 
 
 @router.post(

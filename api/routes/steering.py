@@ -11,7 +11,7 @@ from api.job_actions import cancel_job, pause_job, resume_job
 from api.operation import Operation, needs
 from api.problems import ApiProblem
 from api.repeated import Since, was_done
-from api.schemas import CancelJob, ChangeStage, Job, StageChange, Wish
+from api.schemas import CancelJob, ChangeStage, Job, ResumeJob, StageChange, Wish
 from services.spec.problems import Problem
 from services.stores.lifecycle import ACTIVE
 from services.stores.protocol import IllegalTransition, JobRecord
@@ -88,12 +88,19 @@ def resume(
     context: Ctx,
     caller: Caller,
     since: Since,
-    body: Wish | None = None,
+    body: ResumeJob | None = None,
 ) -> Job:
-    """Queue a paused, interrupted or failed job again; it goes on from its last checkpoint."""
-    reason = (body or Wish()).reason
+    """Queue a paused, interrupted or failed job again; it goes on from its newest checkpoint, or
+    from that of ``from_step``: then what it did after that step is set aside."""
+    wish = body or ResumeJob()
     record = resume_job(
-        context, job, expect=expect, author=caller.actor, reason=reason, since=since
+        context,
+        job,
+        from_step=wish.from_step,
+        expect=expect,
+        author=caller.actor,
+        reason=wish.reason,
+        since=since,
     )
     return _answer(record, response, at_once=False)
 

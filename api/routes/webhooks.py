@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
 
-from algorithms.strict import Strict
+from api.answers.webhooks import (
+    CreateWebhook,
+    DeliveryPage,
+    DeliveryView,
+    WebhookList,
+    WebhookView,
+    WebhookWithSecret,
+)
 from api.dependencies import Caller, Context, Ctx, Reserved
 from api.operation import Operation, needs
 from api.problems import ApiProblem
@@ -21,8 +27,6 @@ from services.control.webhook_target import BadTarget, check
 from services.control.webhooks import (
     OVERLAP_SECONDS,
     Delivery,
-    DeliveryState,
-    Topic,
     Webhook,
 )
 from services.spec.problems import Problem
@@ -31,76 +35,6 @@ from services.stores.identity import new_suffix
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=Operation)
 
 _MOST: Final = 20
-JobTopic = Literal[
-    "job.created",
-    "job.running",
-    "job.stage",
-    "job.paused",
-    "job.interrupted",
-    "job.succeeded",
-    "job.failed",
-    "job.cancelled",
-]
-
-
-class CreateWebhook(Strict):
-    """Where to, and of what."""
-
-    url: str = Field(min_length=1, max_length=2048)
-    """https, and public unless the operator allows its network."""
-    topics: list[JobTopic] = Field(min_length=1, max_length=8)
-    description: str = Field(default="", max_length=200)
-
-
-class WebhookView(Strict):
-    """A webhook without its secret."""
-
-    id: str
-    url: str
-    topics: list[Topic]
-    description: str
-    created_at: float
-    """Unix seconds."""
-    disabled: str | None
-    """Why nothing is sent any more; null while something is."""
-    old_secret_until: float | None
-    """Until when the secret before the last rotation signs too."""
-
-
-class WebhookWithSecret(WebhookView):
-    """The only answers that have the secret."""
-
-    secret: str
-    """Verifies the signature of each message (Standard Webhooks)."""
-
-
-class WebhookList(Strict):
-    data: list[WebhookView]
-
-
-class DeliveryView(Strict):
-    """A message and what became of it."""
-
-    id: str
-    """Its ``webhook-id``."""
-    topic: Topic
-    state: DeliveryState
-    attempts: int
-    created_at: float
-    due_at: float
-    """When the next attempt is made, if it is pending."""
-    status: int | None
-    """HTTP status of the last attempt; null where there was no answer."""
-    error: str | None
-    body: str
-
-
-class DeliveryPage(Strict):
-    """The newest first."""
-
-    data: list[DeliveryView]
-    has_more: bool
-    next_cursor: str | None
 
 
 @router.post(

@@ -4,34 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from algorithms.strict import Strict
+from api.answers.whoami import Share, WhoAmI
 from api.dependencies import Caller, Ctx
 from api.operation import Operation, needs
-from services.control.principal import Scope
 
 router = APIRouter(prefix="/v1", tags=["keys"], route_class=Operation)
-
-
-class Share(Strict):
-    """What there is of something, and what is allowed."""
-
-    used: int
-    allowed: int | None
-    """Null is no bound."""
-
-
-class WhoAmI(Strict):
-    actor: str
-    """Name of the key; ``local`` without keys."""
-    key_id: str | None
-    tenant: str
-    scopes: list[Scope]
-    jobs: Share
-    """Queued or at work, as of the last second."""
-    workers: Share
-    """Of those jobs."""
-    storage_bytes: Share
-    """As measured lately."""
 
 
 @router.get(

@@ -31,8 +31,16 @@ class Preset:
         Raises:
             SpecError: an override names a stage the preset has not, or the result is not valid.
         """
-        merged = _merge(deepcopy(dict(self.spec)), overrides or {}, [])
-        return parse_spec(merged)
+        return parse_spec(merged(self.spec, overrides or {}))
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """A specification with overrides laid over it, as :meth:`Preset.resolve` does, not checked.
+
+    Raises:
+        SpecError: an override names a stage that ``base`` has not.
+    """
+    return _merge(deepcopy(dict(base)), over, [])
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any], path: list[str]) -> dict[str, Any]:
@@ -59,9 +67,7 @@ def _merge_stages(stages: list[dict[str, Any]], over: Mapping[str, Any]) -> None
         where = pointer(["stages", name])
         if name not in by_name:
             known = ", ".join(by_name)
-            raise SpecError(
-                [Problem(where, f"the preset has no stage {name!r}; its stages are {known}")]
-            )
+            raise SpecError([Problem(where, f"there is no stage {name!r}; the stages are {known}")])
         if not isinstance(value, Mapping):
             raise SpecError([Problem(where, "give the fields of the stage to change")])
         _merge(by_name[name], value, ["stages", name])

@@ -10,6 +10,7 @@ from typing import Any
 
 from services.evaluation.training_record import MIDWAY
 from services.home import JobFolder
+from services.lineage import evaluations_of
 from services.reports.comparison import EvaluationFigures, compare
 from services.reports.examples import Example, choose_examples
 from services.reports.machine import describe_machine
@@ -105,9 +106,10 @@ def collect(store: JobStore, folder: JobFolder, job_id: str) -> ReportData:
         evaluations={label: compare(e, base) for label, e in raw.items()},
         steps=steps,
         stages=_stage_spans(spec, steps, raw.keys()),
+        # What came before a fork took time of another job.
         wall_seconds=_wall_seconds(
-            steps,
-            [*raw.values(), *_midway(events, steps)],
+            _own(steps, record),
+            _own([*raw.values(), *_midway(events, steps)], record),
             events,
             _running_seconds(events, record),
         ),
@@ -117,6 +119,12 @@ def collect(store: JobStore, folder: JobFolder, job_id: str) -> ReportData:
         examples=choose_examples(base, after[-1]) if base and after else (),
         data=_data(events),
     )
+
+
+def _own(records: Sequence[Mapping[str, Any]], job: JobRecord) -> list[Mapping[str, Any]]:
+    """The records a job wrote itself: of a fork, those after its checkpoint."""
+    first = job.forked_from.step + 1 if job.forked_from else 0
+    return [record for record in records if record["step"] >= first]
 
 
 def _all_steps(store: JobStore, job_id: str) -> list[dict[str, Any]]:
@@ -199,7 +207,7 @@ def _midway(
     """Evaluations within stages that the next step waited for. Of one that ran beside it, the
     step's record says for how long it was held up."""
     beside = {s["step"] - 1 for s in steps if "evaluate" in (s.get("seconds") or {})}
-    made = [e.data for e in events if e.type == "evaluation"]
+    made = evaluations_of(events)
     return [e for e in made if str(e.get("label", "")).endswith(MIDWAY) and e["step"] not in beside]
 
 

@@ -6,10 +6,11 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final, overload
 
 from services.spec.kind import Spec, kind_of
-from services.stores.protocol import BadCursor
+from services.stores.protocol import BadCursor, Origin
 
 _CURSOR: Final = re.compile(r"before-([1-9][0-9]{0,17})", re.ASCII)
 
@@ -41,11 +42,22 @@ def plain(text: str | None) -> str | None:
     return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def creation_message(spec: Spec, preset: str | None) -> str:
+def creation_message(spec: Spec, preset: str | None, origin: Origin | None = None) -> str:
     """What the first event of a job says."""
     kind = kind_of(spec)
     what = "job" if kind == "training" else kind
-    return f"{what} {spec.name!r} created" + (f" from preset {preset}" if preset else "")
+    forked = f" from step {origin.step} of {origin.job}" if origin else ""
+    return f"{what} {spec.name!r} created" + (f" from preset {preset}" if preset else "") + forked
+
+
+def creation_data(origin: Origin | None) -> dict[str, Any]:
+    """What goes with it."""
+    return {"forked_from": asdict(origin)} if origin else {}
+
+
+def origin_of(text: str | None) -> Origin | None:
+    """Where a job goes on from, of the JSON that a store keeps."""
+    return Origin(**json.loads(text)) if text else None
 
 
 def to_json(value: Mapping[str, Any] | None) -> str:

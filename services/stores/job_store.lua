@@ -103,7 +103,8 @@ local function enter(state, attempt, a)
     message = state .. (given(a.cause) and ': ' .. a.cause or ''),
     level = LEVELS[state] or 'info',
     attempt = attempt,
-    data = string.format('{"from":"%s","to":"%s","cause":', old, state) .. cause .. '}',
+    data = string.format('{"from":"%s","to":"%s","cause":', old, state) .. cause
+      .. (given(a.from_step) and ',"from_step":' .. a.from_step or '') .. '}',
     author = a.author,
     reason = a.reason,
   })
@@ -133,8 +134,8 @@ function operations.create(a)
   end
   redis.call('ZADD', prefix .. 'created', created, id)
   add_event({
-    type = 'created', message = a.message, level = 'info', attempt = '1', data = '{}',
-    author = a.author,
+    type = 'created', message = a.message, level = 'info', attempt = '1', data = a.data,
+    author = a.author, reason = a.reason,
   })
   return {'ok', record(job)}
 end

@@ -32,6 +32,16 @@ DEFAULT_TENANT: Final = "default"
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a job goes on from."""
+
+    job: str
+    """Its id; the job may be gone by now."""
+    step: int
+    """Of the checkpoint."""
+
+
+@dataclass(frozen=True)
 class JobRecord:
     """A job as the store knows it. Times are Unix seconds."""
 
@@ -69,6 +79,8 @@ class JobRecord:
     """What its owner files it under."""
     revision: int = 1
     """One more with each change of state, attempt or wish; heartbeats do not count."""
+    forked_from: Origin | None = None
+    """Of a job that began with a checkpoint of another."""
 
     @property
     def actions(self) -> tuple[Action, ...]:
@@ -221,10 +233,13 @@ class JobStore(Protocol):
         job_id: str | None = None,
         tenant: str = DEFAULT_TENANT,
         labels: Mapping[str, str] | None = None,
+        forked_from: Origin | None = None,
         author: str | None = None,
+        reason: str | None = None,
     ) -> JobRecord:
         """Add a job of the specification's kind: state ``queued``, attempt 1, first event
-        ``created``. Times of creation never fall.
+        ``created``, which has ``forked_from`` in its data where that is given. Times of creation
+        never fall.
 
         A caller that may have to ask twice gives the ``job_id``: where there is a job of this id
         already, that one is returned and nothing is written.
@@ -261,12 +276,14 @@ class JobStore(Protocol):
         job_id: str,
         *,
         expect: int | None = None,
+        from_step: int | None = None,
         author: str | None = None,
         reason: str | None = None,
     ) -> JobRecord:
         """Resume: attempt + 1, state ``queued``. Wishes for a stage that nobody took, or that the
         attempt before took and did not settle, wait for the new attempt; all other commands are
-        dropped.
+        dropped. ``from_step`` goes into the data of the event, where the driver finds it
+        (:mod:`services.lineage`).
 
         Raises:
             IllegalTransition: the job is neither paused nor interrupted nor failed.

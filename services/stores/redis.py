@@ -14,12 +14,20 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import redis
 
 from services.spec.kind import JobKind, Spec, kind_of
-from services.stores.encoding import creation_message, cursor_of, plain, position_of, to_json
+from services.stores.encoding import (
+    creation_data,
+    creation_message,
+    cursor_of,
+    plain,
+    position_of,
+    to_json,
+)
 from services.stores.identity import new_job_id
 from services.stores.journal_mark import JournalMark
 from services.stores.lifecycle import STATES, CommandKind, JobState
@@ -31,6 +39,7 @@ from services.stores.protocol import (
     EventRecord,
     JobNotFound,
     JobRecord,
+    Origin,
 )
 from services.stores.redis_address import RedisAddress
 from services.stores.redis_calls import RedisCalls
@@ -75,7 +84,9 @@ class RedisJobStore:
         job_id: str | None = None,
         tenant: str = DEFAULT_TENANT,
         labels: Mapping[str, str] | None = None,
+        forked_from: Origin | None = None,
         author: str | None = None,
+        reason: str | None = None,
     ) -> JobRecord:
         job_id = job_id or new_job_id(kind_of(spec))
         fields = {
@@ -88,14 +99,17 @@ class RedisJobStore:
             "scopes": json.dumps(scopes_of(tenant, kind_of(spec))),
             "indices": json.dumps(indices_of(spec.name, labels or {})),
             **({} if preset is None else {"preset": preset}),
+            **({"forked_from": to_json(asdict(forked_from))} if forked_from else {}),
         }
         answer = self._calls.write(
             job_id,
             "create",
             fenced=False,
             fields=fields,
-            message=creation_message(spec, preset),
+            message=creation_message(spec, preset, forked_from),
+            data=to_json(creation_data(forked_from)),
             author=plain(author),
+            reason=plain(reason),
         )
         return job_record(json.loads(answer[0]))
 
@@ -144,6 +158,7 @@ class RedisJobStore:
         job_id: str,
         *,
         expect: int | None = None,
+        from_step: int | None = None,
         author: str | None = None,
         reason: str | None = None,
     ) -> JobRecord:
@@ -152,6 +167,7 @@ class RedisJobStore:
             "begin_attempt",
             "resume",
             expect=expect,
+            from_step=None if from_step is None else str(from_step),
             author=plain(author),
             reason=plain(reason),
         )

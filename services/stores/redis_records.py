@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from services.spec.kind import JobKind, read_spec
+from services.stores.encoding import origin_of
 from services.stores.lifecycle import CommandKind, JobState
 from services.stores.protocol import Command, EventLevel, EventRecord, JobRecord
 
@@ -41,6 +42,7 @@ def job_record(found: Mapping[str, str]) -> JobRecord:
         revision=int(found["revision"]),
         tenant=found["tenant"],
         labels=json.loads(found["labels"]),
+        forked_from=origin_of(found.get("forked_from")),
     )
 
 

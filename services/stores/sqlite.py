@@ -9,12 +9,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from services.spec.kind import JobKind, Spec, kind_of
 from services.stores import sqlite_moves, sqlite_upkeep
-from services.stores.encoding import creation_message, cursor_of, position_of, to_json
+from services.stores.encoding import (
+    creation_data,
+    creation_message,
+    cursor_of,
+    position_of,
+    to_json,
+)
 from services.stores.identity import new_job_id
 from services.stores.journal_mark import JournalMark
 from services.stores.lifecycle import (
@@ -28,6 +35,7 @@ from services.stores.protocol import (
     EventLevel,
     EventRecord,
     JobRecord,
+    Origin,
 )
 from services.stores.sqlite_connections import Connections
 from services.stores.sqlite_listing import page as page_of
@@ -62,7 +70,9 @@ class SqliteJobStore:
         job_id: str | None = None,
         tenant: str = DEFAULT_TENANT,
         labels: Mapping[str, str] | None = None,
+        forked_from: Origin | None = None,
         author: str | None = None,
+        reason: str | None = None,
     ) -> JobRecord:
         job_id = job_id or new_job_id(kind_of(spec))
         with self._write() as db:
@@ -73,18 +83,29 @@ class SqliteJobStore:
             now = max(time.time(), last[0] if last else 0)
             position = db.execute(
                 "INSERT INTO jobs (id, kind, name, spec, preset, state, attempt, created_at,"
-                " updated_at, tenant, labels) VALUES (?, ?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?)",
+                " updated_at, tenant, labels, forked_from)"
+                " VALUES (?, ?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?, ?)",
                 (
                     *(job_id, kind_of(spec), spec.name, spec.model_dump_json(), preset),
                     *(now, now, tenant, to_json(labels)),
+                    to_json(asdict(forked_from)) if forked_from else None,
                 ),
             ).lastrowid
             db.executemany(
                 "INSERT INTO job_labels (key, value, seq) VALUES (?, ?, ?)",
                 [(key, value, position) for key, value in (labels or {}).items()],
             )
-            text = creation_message(spec, preset)
-            add_event(db, job_id, "created", text, attempt=1, author=author)
+            text = creation_message(spec, preset, forked_from)
+            add_event(
+                db,
+                job_id,
+                "created",
+                text,
+                data=creation_data(forked_from),
+                attempt=1,
+                author=author,
+                reason=reason,
+            )
             return job_record(job_row(db, job_id))
 
     def get_job(self, job_id: str) -> JobRecord:
@@ -121,12 +142,13 @@ class SqliteJobStore:
         job_id: str,
         *,
         expect: int | None = None,
+        from_step: int | None = None,
         author: str | None = None,
         reason: str | None = None,
     ) -> JobRecord:
         with self._write() as db:
             return sqlite_moves.begin_attempt(
-                db, job_id, expect=expect, author=author, reason=reason
+                db, job_id, expect=expect, from_step=from_step, author=author, reason=reason
             )
 
     def set_state(

@@ -36,6 +36,7 @@ def begin_attempt(
     job_id: str,
     *,
     expect: int | None,
+    from_step: int | None,
     author: str | None,
     reason: str | None,
 ) -> JobRecord:
@@ -58,7 +59,9 @@ def begin_attempt(
         (job_id,),
     )
     db.execute("UPDATE commands SET taken_by = NULL, unsettled = 0 WHERE job_id = ?", (job_id,))
-    add_state_event(db, row, "queued", cause=None, attempt=attempt, author=author, reason=reason)
+    data = {} if from_step is None else {"from_step": from_step}
+    said = {"author": author, "reason": reason}
+    add_state_event(db, row, "queued", cause=None, attempt=attempt, data=data, **said)
     return job_record(job_row(db, job_id))
 
 

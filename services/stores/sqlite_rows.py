@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.spec.kind import read_spec
-from services.stores.encoding import plain, to_json
+from services.stores.encoding import origin_of, plain, to_json
 from services.stores.lifecycle import ACTIVE, JobState
 from services.stores.protocol import (
     STATE_LEVELS,
@@ -63,6 +63,7 @@ def job_record(row: sqlite3.Row) -> JobRecord:
             "spec": read_spec(values["kind"], values["spec"]),
             "progress": None if progress is None else json.loads(progress),
             "labels": json.loads(values["labels"]),
+            "forked_from": origin_of(values["forked_from"]),
         }
     )
 
@@ -116,15 +117,16 @@ def add_state_event(
     attempt: int,
     author: str | None,
     reason: str | None,
+    data: Mapping[str, Any] | None = None,
 ) -> None:
-    """Log that the job of ``row`` goes from the row's state to ``new``."""
+    """Log that the job of ``row`` goes from the row's state to ``new``, with more ``data``."""
     add_event(
         db,
         row["id"],
         "state",
         new + (f": {cause}" if cause else ""),
         level=STATE_LEVELS.get(new, "info"),
-        data={"from": row["state"], "to": new, "cause": cause},
+        data={"from": row["state"], "to": new, "cause": cause, **(data or {})},
         attempt=attempt,
         author=author,
         reason=reason,

@@ -40,7 +40,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     tenant TEXT NOT NULL DEFAULT 'default',
     labels TEXT NOT NULL DEFAULT '{}',
     journal_attempt INTEGER NOT NULL DEFAULT 0,
-    journal_number INTEGER NOT NULL DEFAULT 0
+    journal_number INTEGER NOT NULL DEFAULT 0,
+    forked_from TEXT
 );
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, seq);
 CREATE INDEX IF NOT EXISTS jobs_by_kind ON jobs (kind, seq);
@@ -113,6 +114,7 @@ _UPGRADES: Final[dict[int, tuple[str, ...]]] = {
         "ALTER TABLE jobs ADD COLUMN journal_attempt INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE jobs ADD COLUMN journal_number INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE commands ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN forked_from TEXT",
     ),
 }
 """What turns the tables of the layout before into those of each layout; new tables need nothing."""

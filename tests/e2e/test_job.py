@@ -295,7 +295,8 @@ def test_a_full_disk_pauses_the_job_which_goes_on_once_there_is_room(
     assert checkpoint is not None
     assert damaged == []
     small_disk(job_id)
-    resume(server, job_id)
+    response = server.client.post(f"/v1/jobs/{job_id}/resume")
+    assert response.status_code < 300, response.text
     ended(server, job_id, "succeeded", 600)
     records = server.metrics(job_id)
     assert [(r["step"], r["attempt"]) for r in records] == [

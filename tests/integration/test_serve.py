@@ -69,10 +69,10 @@ def test_a_home_folder_has_one_control_plane(tmp_path):
 def test_a_signal_leaves_no_process_and_jobs_that_go_on(served):
     server, url, home = served
     with Client(url) as client:
-        first = client.submit({"preset": "tiny-cpu"})["id"]
-        second = client.submit({"preset": "tiny-cpu"})["id"]
-        wait_until("a driver", lambda: client.job(first)["state"] == "starting")
-        assert client.job(second)["state"] == "queued"
+        first = client.submit({"preset": "tiny-cpu"}).id
+        second = client.submit({"preset": "tiny-cpu"}).id
+        wait_until("a driver", lambda: client.job(first).state == "starting")
+        assert client.job(second).state == "queued"
     family = psutil.Process(server.pid).children(recursive=True)
     assert any("raylet" in p.name() for p in family)
     server.send_signal(signal.SIGTERM)

@@ -36,6 +36,13 @@ export class Course {
     this.#evaluations.set(`${found.step} ${found.label}`, found);
   }
 
+  /** The job goes back to a step: what was measured after it is of another line. */
+  rewind(step) {
+    for (const [key, found] of this.#evaluations) {
+      if (found.step > step) this.#evaluations.delete(key);
+    }
+  }
+
   /** Evaluations by step; of one step the later one counts. */
   get evaluations() {
     return [...this.#evaluations.values()].sort((a, b) => a.step - b.step);

@@ -132,6 +132,7 @@ function take(event) {
   if (event.type === "stage") ends.push(event.data);
   if (LEAVES_FILES.includes(event.type)) left = event.id;
   if (event.type === "evaluation") course.evaluate(event.data);
+  if (event.type === "rewound") course.rewind(event.data.step);
   // By then the driver has dropped the steps beyond the checkpoint it resumes from.
   if (event.type === "state" && event.data.to === "running" && event.attempt > 1) stale = true;
   if (SPOKEN.includes(event.type) && event.time > opened) say(event.message);

@@ -154,9 +154,10 @@ def body(tmp_path, model_folder):
 
 
 @contextlib.contextmanager
-def serve(home, body, *, limits=None, around=lambda app: app, **settings):
+def serve(home, body, *, limits=None, around=lambda app: app, port=0, launcher=None, **settings):
     """A control plane on a free port; settings are those of a quick test unless given. ``around``
-    wraps the application that is served."""
+    wraps the application that is served. One that shall be started again gets a ``port``, and a
+    ``launcher`` whose drivers work on."""
     chosen = {
         "max_running_jobs": 2,
         "reconcile_seconds": 0.05,
@@ -165,10 +166,12 @@ def serve(home, body, *, limits=None, around=lambda app: app, **settings):
         **settings,
     }
     limits = limits or Limits()
-    launcher = RecordingLauncher()
+    outlives, launcher = launcher is not None, launcher or RecordingLauncher()
     app = create_app(Settings(home=Home.resolve(home), limits=limits, **chosen), launcher=launcher)
     server = uvicorn.Server(
-        server_config(around(app), limits, port=0, log_level="error", timeout_graceful_shutdown=2)
+        server_config(
+            around(app), limits, port=port, log_level="error", timeout_graceful_shutdown=2
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -180,7 +183,8 @@ def serve(home, body, *, limits=None, around=lambda app: app, **settings):
     yield control
     control.http.close()
     # The control plane waits a while for drivers whose jobs have ended: none is left.
-    launcher.shown = {name: Observation("succeeded") for name in launcher.shown}
+    if not outlives:
+        launcher.shown = {name: Observation("succeeded") for name in launcher.shown}
     server.should_exit = True
     thread.join(4 * WAIT_SECONDS)
     assert not thread.is_alive()

@@ -207,6 +207,7 @@ def furnished(folder: Path, tally: Tally) -> Iterator[Furnished]:
             ("pauseJob", "job_id"): resting,
             ("resumeJob", "job_id"): broken,
             ("resumeEvaluation", "job_id"): failed,
+            ("forkJob", "job_id"): done,
             ("getCurves", "job"): [done, works],
             ("getCurves", "field"): ["entropy", "seconds.train"],
         }

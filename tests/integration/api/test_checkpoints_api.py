@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from algorithms.stage_machine import StageMachine
 from services.checkpoints import CheckpointStore
 from services.role_log import keep_log
 from tests.integration.api.conftest import problem
@@ -24,7 +25,10 @@ def write_checkpoint(plane, job, step, stage="compression"):
     (folder / "model" / "config.json").write_text("{}")
     (folder / "learner").mkdir()
     (folder / "learner" / "state.pt").write_bytes(b"state")
-    store.seal(folder, step, {"machine": {"stage": stage, "global_step": step}, "version": step})
+    spec = plane.store.get_job(job).training
+    machine = StageMachine(spec.stages, spec.cycles).state_dict()
+    machine |= {"stage": stage, "global_step": step}
+    store.seal(folder, step, {"machine": machine, "version": step})
     return store
 
 

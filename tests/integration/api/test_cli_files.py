@@ -260,6 +260,104 @@ def test_webhooks(local, laconic):
     assert json.loads(laconic("webhooks", "list", "--json")) == []
 
 
+def test_a_job_is_forked_and_taken_back(local, laconic):
+    job = local.running()
+    for step in (10, 20):
+        write_checkpoint(local, job, step)
+    made = json.loads(
+        laconic(
+            *("fork", job, "--step", "10", "--name", "slower", "--label", "team=x"),
+            *("--set", "stages.exploration.learning_rate=1e-6", "--reason", "too fast"),
+            *("--idempotency-key", "once", "--json"),
+        )
+    )
+    assert made["forked_from"] == {"job": job, "step": 10}
+    assert (made["name"], made["labels"]) == ("slower", {"team": "x"})
+    assert made["spec"]["stages"][1]["learning_rate"] == 1e-6
+    assert "goes on from step 20" in laconic("fork", job)
+    local.store.set_state(job, "interrupted", attempt=1)
+    assert "attempt 2" in laconic("resume", job, "--from-step", "10")
+    asked = [e.data for e in local.store.events(job) if e.data.get("from_step")]
+    assert [data["from_step"] for data in asked] == [10]
+
+
+def test_events_and_figures(local, laconic):
+    job = local.running()
+    for step in (1, 2, 3):
+        local.store.append_metrics(job, 1, step, {"step": step, "stage": "s", "entropy": 1.5})
+    local.http.post(f"/v1/jobs/{job}/stage", json={"to": "next", "reason": "short [enough]"})
+    lines = laconic("events", job).splitlines()
+    assert lines[0].split()[0] == "1"
+    assert "(local: short [enough])" in lines[-1]
+    found = [
+        json.loads(line) for line in laconic("events", job, "--after", "2", "--json").splitlines()
+    ]
+    assert [e["id"] for e in found] == list(range(3, len(lines) + 1))
+    assert laconic("metrics", job).count("token entropy (nats) 1.500") == 3
+    records = [
+        json.loads(line) for line in laconic("metrics", job, "--after", "1", "--json").splitlines()
+    ]
+    assert [r["step"] for r in records] == [2, 3]
+    assert laconic("metrics", job, "--csv").splitlines()[0].startswith("step")
+    (curves,) = json.loads(laconic("metrics", job, "--field", "entropy"))
+    assert curves["job"] == job
+    assert "goes on" not in laconic("wait", job, "--timeout", "0.1", code=3)
+    local.store.set_state(job, "succeeded", attempt=1)
+    assert laconic("events", job, "--follow").splitlines()[-1].endswith("succeeded")
+
+
+def test_the_list_of_jobs_is_filtered_and_turned(local, laconic):
+    old, new = local.create(), local.running(stage="exploration")
+    first = json.loads(laconic("status", "--limit", "1", "--json"))
+    assert [j["id"] for j in first["data"]] == [new]
+    second = json.loads(laconic("status", "--after", first["next_cursor"], "--json"))
+    assert [j["id"] for j in second["data"]] == [old]
+    assert first["next_cursor"] in laconic("status", "--limit", "1").replace("\n", "")
+
+    def found(*options):
+        return [j["id"] for j in json.loads(laconic("status", *options, "--json"))["data"]]
+
+    assert found("--stage", "exploration") == [new]
+    assert found("--name", "none") == []
+    assert found("--created-after", "1h") == [new, old]
+    assert found("--created-before", "2020-01-01") == []
+
+
+def test_a_wish_may_hold_only_for_the_job_as_it_was_seen(local, laconic):
+    job = local.running()
+    tag = laconic("etag", job).strip()
+    laconic("stage", job, "next", "--if-match", tag)
+    laconic("pause", job, "--if-match", tag, code=1)
+    assert local.state(job) == "running"
+    laconic("pause", job, "--if-match", laconic("etag", job).strip())
+    assert local.state(job) == "pausing"
+
+
+def test_every_verb_answers_programs(local, laconic, tmp_path):
+    job = local.running()
+    write_checkpoint(local, job, 1)
+    write_checkpoint(local, job, 2)
+    as_json = lambda *a: json.loads(laconic(*a, "--json"))  # noqa: E731
+    assert as_json("checkpoints", "pin", job, "1") == {"job": job, "step": 1, "pinned": True}
+    assert as_json("checkpoints", "unpin", job, "1")["pinned"] is False
+    shown = as_json("checkpoints", "show", job, "1")
+    assert {f["path"] for f in shown["files"]} >= {"driver.json", "learner/state.pt"}
+    fetched = as_json("checkpoints", "download", job, "1", "--out", str(tmp_path / "c"))
+    assert sorted(fetched) == sorted(str(tmp_path / "c" / f["path"]) for f in shown["files"])
+    laconic("models", "promote", "short", job, "2")
+    assert len(as_json("models", "download", "short", "--out", str(tmp_path / "m"))) == 2
+    assert as_json("models", "delete", "short") == {"name": "short", "deleted": True}
+    local.store.set_state(job, "succeeded", attempt=1)
+    assert as_json("checkpoints", "delete", job, "1")["deleted"] is True
+    assert as_json("artifacts", "download", job, "--out", str(tmp_path / "a")) == []
+    hook = as_json("webhooks", "create", "http://127.0.0.1:9/hook")
+    assert hook["secret"].startswith("whsec_")
+    sent = as_json("webhooks", "test", hook["id"])
+    assert as_json("webhooks", "redeliver", hook["id"], sent["id"])["id"] == sent["id"]
+    assert as_json("webhooks", "rotate", hook["id"])["secret"] != hook["secret"]
+    assert as_json("webhooks", "delete", hook["id"])["deleted"] is True
+
+
 _AS_INSTALLED = "import sys; sys.argv = ['laconic']; from api.cli import main; main()"
 
 

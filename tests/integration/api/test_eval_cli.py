@@ -12,6 +12,7 @@ import pytest
 
 from services.evaluation.response_file import read_responses
 from services.evaluation.result_folder import ResultFolder
+from services.stores.listing import JobFilter
 from tests.integration.waiting import wait_until
 from tests.unit.evaluated import response
 from tests.unit.test_evaluation_reports import answers, saved
@@ -46,7 +47,7 @@ def arguments(plane, model_folder, tmp_path):
 
 def submitted(plane, count=1) -> str:
     wait_until("submission", lambda: len(plane.launcher.submitted) == count, WAIT_SECONDS)
-    (evaluation, *_), _ = plane.store.list_jobs(1, kind="evaluation")
+    (evaluation, *_), _ = plane.store.list_jobs(1, where=JobFilter(kind="evaluation"))
     return evaluation.id
 
 

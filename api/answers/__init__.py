@@ -1,0 +1,1 @@
+"""What the API answers, by topic: routes fill these in and the client reads them."""
