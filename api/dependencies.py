@@ -12,6 +12,7 @@ from api.authentication import Authenticator
 from api.event_feed import EventFeed
 from api.settings import Settings
 from api.storage_meter import StorageMeter
+from api.stream_access import StreamKeys
 from api.stream_slots import StreamSlots
 from api.usage import UsageMemory
 from api.verification import Verification
@@ -64,6 +65,7 @@ class Context:
         self.authenticator = Authenticator(control.keys, secret)
         self.rate = RateLimiter(limits.rate_per_second, limits.rate_burst)
         self.streams = StreamSlots(limits)
+        self.stream_keys = StreamKeys(self.authenticator)
         self.storage = StorageMeter(settings.home, store)
         self.usage = UsageMemory(store)
         self.feed = EventFeed(store, settings.poll_seconds, self.closing)
