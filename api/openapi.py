@@ -17,7 +17,7 @@ from fastapi.openapi.utils import get_openapi
 
 from api.gate import READING
 from api.openapi_examples import LINKS, REQUESTS, RESPONSES
-from api.operation import MAP_FIELD, SCOPE_FIELD
+from api.operation import HEAVY_FIELD, MAP_FIELD, SCOPE_FIELD
 from api.problems import MEDIA_TYPE
 from api.schemas import ProblemBody
 from services.control.idempotency import HEADER, KEEP_SECONDS
@@ -91,6 +91,7 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     name = operation["operationId"]
     # FastAPI leaves out what is None.
     scope, maps = operation.pop(SCOPE_FIELD, None), operation.pop(MAP_FIELD)
+    operation.pop(HEAVY_FIELD)
     operation["security"] = [] if scope is None else [{"apiKey": [scope]}, {}]
     if scope is not None:
         operation["x-scope"] = scope

@@ -33,7 +33,7 @@ PARQUET: Final = "application/vnd.apache.parquet"
     status_code=201,
     response_model=Evaluation,
     operation_id="createEvaluation",
-    openapi_extra=needs("jobs:write"),
+    openapi_extra=needs("jobs:write", heavy=True),
 )
 def create(
     body: CreateEvaluation, response: Response, context: Ctx, caller: Caller, reserved: Reserved

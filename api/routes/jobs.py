@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=Operation)
     status_code=201,
     response_model=Job,
     operation_id="createJob",
-    openapi_extra=needs("jobs:write"),
+    openapi_extra=needs("jobs:write", heavy=True),
 )
 def create(
     body: CreateJob, response: Response, context: Ctx, caller: Caller, reserved: Reserved

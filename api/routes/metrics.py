@@ -74,7 +74,7 @@ def export(job: VisibleJob, context: Ctx) -> StreamingResponse:
     "/metrics",
     response_model=Curves,
     operation_id="getCurves",
-    openapi_extra=needs("jobs:read"),
+    openapi_extra=needs("jobs:read", heavy=True),
 )
 def curves(
     context: Ctx,

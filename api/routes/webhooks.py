@@ -108,7 +108,7 @@ class DeliveryPage(Strict):
     status_code=201,
     response_model=WebhookWithSecret,
     operation_id="createWebhook",
-    openapi_extra=needs("webhooks:write"),
+    openapi_extra=needs("webhooks:write", heavy=True),
 )
 def create(
     body: CreateWebhook, response: Response, context: Ctx, caller: Caller, reserved: Reserved
