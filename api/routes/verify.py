@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/verify", tags=["verification"], route_class=Opera
     "",
     response_model=CaseVerdicts,
     operation_id="verify",
-    openapi_extra=needs("jobs:write"),
+    openapi_extra=needs("jobs:write", only_looks=True),
 )
 async def verify(body: Verify, request: Request, context: Ctx, caller: Caller) -> CaseVerdicts:
     """Judge responses as a job would. A response that the verifier could not judge has the verdict
