@@ -8,7 +8,8 @@ from collections.abc import Sequence
 def largest_triangles(x: Sequence[float], y: Sequence[float], points: int) -> list[int]:
     """Return the indices of the points to keep, in order: first, last, and of each bucket between
     the one that spans the largest triangle with the point kept before and the mean of the bucket
-    behind (LTTB; Steinarsson 2013, section 4.2). Peaks stay, which means would flatten.
+    behind (LTTB; Steinarsson 2013, section 4.2). A lone
+    peak stays, which means would flatten; of several in one bucket only one does.
 
     Args:
         x: rising.

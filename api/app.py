@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -97,7 +98,8 @@ def create_app(
             yield
         finally:
             reconciler.stop()
-            dispatcher.stop()
+            # In a thread: what is still being answered is answered meanwhile.
+            await asyncio.to_thread(dispatcher.stop)
             await context.feed.stop()
             context.control.idempotency.leave()
             context.verification.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
@@ -12,7 +12,9 @@ from api.authentication import Authenticator
 from api.event_feed import EventFeed
 from api.settings import Settings
 from api.storage_meter import StorageMeter
+from api.stream_access import StreamKeys
 from api.stream_slots import StreamSlots
+from api.tenant_gate import TenantGate
 from api.usage import UsageMemory
 from api.verification import Verification
 from services.control.principal import Principal
@@ -20,6 +22,9 @@ from services.control.stores import ControlStores
 from services.control.token_bucket import RateLimiter
 from services.launcher import Launcher
 from services.stores.protocol import JobNotFound, JobRecord, JobStore
+
+_HEAVY_SECONDS: Final = 15.0
+"""Longest wait of a request for its turn: its client waits for a minute in all."""
 
 
 class Context:
@@ -64,9 +69,24 @@ class Context:
         self.authenticator = Authenticator(control.keys, secret)
         self.rate = RateLimiter(limits.rate_per_second, limits.rate_burst)
         self.streams = StreamSlots(limits)
+        self.stream_keys = StreamKeys(self.authenticator)
+        self.heavy = TenantGate(
+            at_once=limits.max_heavy,
+            per_tenant=limits.max_heavy_per_tenant,
+            most=limits.max_heavy_waiting,
+            patience=_HEAVY_SECONDS,
+            code="too_much_work",
+            what="work that takes long",
+        )
         self.storage = StorageMeter(settings.home, store)
         self.usage = UsageMemory(store)
         self.feed = EventFeed(store, settings.poll_seconds, self.closing)
+
+
+# What only hands something on is asynchronous: the framework gives all else a thread, of which
+# there are only so many.
+async def _context_of(request: Request) -> Context:
+    return context_of(request)
 
 
 def context_of(request: Request) -> Context:
@@ -75,10 +95,10 @@ def context_of(request: Request) -> Context:
     return context
 
 
-Ctx = Annotated[Context, Depends(context_of)]
+Ctx = Annotated[Context, Depends(_context_of)]
 
 
-def principal_of(request: Request) -> Principal:
+async def principal_of(request: Request) -> Principal:
     principal = request.state.principal
     assert isinstance(principal, Principal)
     return principal
@@ -122,7 +142,7 @@ def visible_evaluation(job_id: str, context: Ctx, caller: Caller) -> JobRecord:
 VisibleEvaluation = Annotated[JobRecord, Depends(visible_evaluation)]
 
 
-def reserved_suffix(request: Request) -> str | None:
+async def reserved_suffix(request: Request) -> str | None:
     """What the id of a thing that this request creates must end in; None where it may be new."""
     found: str | None = getattr(request.state, "reserved", None)
     return found

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Header
 
-from api.dependencies import VisibleJob
+from api.dependencies import VisibleEvaluation, VisibleJob
 from api.problems import ApiProblem
 from services.stores.protocol import JobRecord
 
@@ -35,13 +35,23 @@ def is_unchanged(job: JobRecord, if_none_match: str | None) -> bool:
     return etag_of(job).strip('"') in {tag for _, tag in _TAG.findall(if_none_match)}
 
 
-def expected_revision(
-    job: VisibleJob,
-    if_match: Annotated[
-        str | None,
-        Header(description="ETag of the job as it was seen; 412 if it has changed since."),
-    ] = None,
-) -> int | None:
+IfMatch = Annotated[
+    str | None, Header(description="ETag of the job as it was seen; 412 if it has changed since.")
+]
+IfNoneMatch = Annotated[
+    str | None, Header(description="ETag of the answer before; 304 if that still holds.")
+]
+
+
+async def _of_job(job: VisibleJob, if_match: IfMatch = None) -> int | None:
+    return expected_revision(job, if_match)
+
+
+async def _of_evaluation(job: VisibleEvaluation, if_match: IfMatch = None) -> int | None:
+    return expected_revision(job, if_match)
+
+
+def expected_revision(job: JobRecord, if_match: str | None) -> int | None:
     """The revision the store must find, None where the caller does not mind.
 
     Raises:
@@ -68,4 +78,5 @@ def expected_revision(
     return job.revision
 
 
-Expect = Annotated[int | None, Depends(expected_revision)]
+Expect = Annotated[int | None, Depends(_of_job)]
+ExpectEvaluation = Annotated[int | None, Depends(_of_evaluation)]

@@ -29,6 +29,13 @@ class Limits:
     """Event and log streams of one caller."""
     max_stream_lag: int = 10_000
     """Events a stream may be behind the newest one before it skips ahead and says so."""
+    max_heavy: int = 8
+    """Requests at work that take seconds rather than milliseconds: checks of a job, its estimate,
+    reports, digests of files, names to look up. Others wait for their turn, tenants in turns."""
+    max_heavy_per_tenant: int = 2
+    """Of these, of one tenant."""
+    max_heavy_waiting: int = 16
+    """Of one tenant, at work or waiting; one more is answered 503."""
     rate_per_second: float = 500.0
     """Requests of one key, or of one address without a key."""
     rate_burst: float = 1000.0

@@ -17,7 +17,7 @@ from fastapi.openapi.utils import get_openapi
 
 from api.gate import READING
 from api.openapi_examples import LINKS, REQUESTS, RESPONSES
-from api.operation import MAP_FIELD, SCOPE_FIELD
+from api.operation import HEAVY_FIELD, LOOKS_FIELD, MAP_FIELD, SCOPE_FIELD
 from api.problems import MEDIA_TYPE
 from api.schemas import ProblemBody
 from services.control.idempotency import HEADER, KEEP_SECONDS
@@ -91,12 +91,14 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     name = operation["operationId"]
     # FastAPI leaves out what is None.
     scope, maps = operation.pop(SCOPE_FIELD, None), operation.pop(MAP_FIELD)
+    operation.pop(HEAVY_FIELD)
     operation["security"] = [] if scope is None else [{"apiKey": [scope]}, {}]
     if scope is not None:
         operation["x-scope"] = scope
     parameters = operation.setdefault("parameters", [])
     parameters += [_map_parameter(m) for m in maps]
-    changes = method not in READING
+    only_looks = operation.pop(LOOKS_FIELD)
+    changes = method not in READING and not only_looks
     if changes:
         parameters.append(_idempotency_key())
     takes_body = "requestBody" in operation
@@ -127,7 +129,7 @@ def _answers(name: str, operation: dict[str, Any], changes: bool) -> None:
         if status == "201":
             headers["Location"] = {"$ref": "#/components/headers/Location"}
         schema = response.get("content", {}).get("application/json", {}).get("schema", {})
-        if schema.get("$ref", "").endswith("/Job") or status == "304":
+        if schema.get("$ref", "").endswith(("/Job", "/Evaluation")) or status == "304":
             headers["ETag"] = {"$ref": "#/components/headers/ETag"}
         if changes:
             headers["Idempotent-Replayed"] = {"$ref": "#/components/headers/Replayed"}

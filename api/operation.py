@@ -24,19 +24,40 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 SCOPE_FIELD: Final = "x-laconic-scope"
 MAP_FIELD: Final = "x-laconic-maps"
+LOOKS_FIELD: Final = "x-laconic-looks"
+HEAVY_FIELD: Final = "x-laconic-heavy"
 _NOT_REPEATED: Final = frozenset({"content-length", "x-request-id", "date", "server"})
 """Headers that belong to an answer's first sending."""
+_TRUE: Final = frozenset({"1", "true", "t", "yes", "y", "on"})
+"""What the framework takes for true."""
 
 
-def needs(scope: Scope | None, *, maps: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+def needs(
+    scope: Scope | None,
+    *,
+    maps: tuple[str, ...] = (),
+    heavy: bool | str = False,
+    only_looks: bool = False,
+    **more: Any,
+) -> dict[str, Any]:
     """What a route gives as ``openapi_extra``.
 
     Args:
         scope: what the key must have; None for what needs no key.
         maps: query parameters written ``name[key]=value``.
+        heavy: whether it may take seconds: then a tenant has so many of them at work and no more. A
+            name: it does where the query parameter of this name is true.
+        only_looks: whether it creates and changes nothing although it is a POST. Sent again it does
+            the same, so that no answer is kept for its idempotency key.
         **more: further fields of the operation in the OpenAPI document.
     """
-    return {SCOPE_FIELD: scope, MAP_FIELD: list(maps), **more}
+    return {
+        SCOPE_FIELD: scope,
+        MAP_FIELD: list(maps),
+        HEAVY_FIELD: heavy,
+        LOOKS_FIELD: only_looks,
+        **more,
+    }
 
 
 class Operation(APIRoute):
@@ -60,16 +81,20 @@ class Operation(APIRoute):
         single = {f.alias for f in flat.query_params} - lists
         maps = tuple(f"{name}[" for name in (self.openapi_extra or {}).get(MAP_FIELD, ()))
         takes_body = self.body_field is not None
+        heavy = (self.openapi_extra or {}).get(HEAVY_FIELD, False)
+        only_looks = bool((self.openapi_extra or {}).get(LOOKS_FIELD))
+        answered = inner if only_looks else _answering(inner)
 
         async def handle(request: Request) -> Response:
             _check_scope(request, self.scope)
             _check_query(request, single, lists, maps)
             if takes_body:
                 await _check_content_type(request)
-            key = request.headers.get(HEADER)
-            if key is None or request.method in READING:
-                return await inner(request)
-            return await _once(request, key, inner)
+            if not _is_heavy(request, heavy):
+                return await answered(request)
+            # Before anything takes a thread: those are for all, and there are only so many.
+            async with context_of(request).heavy.place(request.state.principal.tenant):
+                return await answered(request)
 
         # The extra fields have done their duty; the document says it in its own way.
         return handle
@@ -106,6 +131,24 @@ async def _check_content_type(request: Request) -> None:
     shown = repr(kind) if kind else "missing"
     detail = f"the content type is {shown}; send JSON as application/json"
     raise ApiProblem(415, "unsupported_media_type", detail)
+
+
+def _is_heavy(request: Request, heavy: bool | str) -> bool:
+    if isinstance(heavy, bool):
+        return heavy
+    return request.query_params.get(heavy, "").lower() in _TRUE
+
+
+def _answering(inner: Handler) -> Handler:
+    """What heeds an idempotency key."""
+
+    async def answered(request: Request) -> Response:
+        key = request.headers.get(HEADER)
+        if key is None or request.method in READING:
+            return await inner(request)
+        return await _once(request, key, inner)
+
+    return answered
 
 
 async def _once(request: Request, key: str, inner: Handler) -> Response:

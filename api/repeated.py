@@ -26,7 +26,7 @@ _AT_ONCE: Final[dict[Action, JobState]] = {
 """What a wish makes of a job that has no driver to ask."""
 
 
-def repeated_since(request: Request) -> float | None:
+async def repeated_since(request: Request) -> float | None:
     """When this request was first begun, if it may have acted before. None of any other."""
     found: float | None = getattr(request.state, "repeated_since", None)
     return found

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from typing import IO, Final
 
 import uvicorn
@@ -21,6 +22,7 @@ from api.cluster import LocalCluster
 from api.dependencies import Context
 from api.first_keys import import_first_keys
 from api.http_protocol import server_config
+from api.ray_posture import host_of, look, objections
 from api.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
 from services.benchmarks.load import fix_data_folder
 from services.control.stores import open_control
@@ -95,7 +97,9 @@ class ControlPlane:
         fix_data_folder()
         listener = self._listen()
         try:
-            if not has_ray:
+            if has_ray:
+                refuse_open_ray(Settings.from_environment(self._home).ray_dashboard)
+            else:
                 self._cluster = LocalCluster()
                 self._cluster.start()
             self._serve(listener)
@@ -262,6 +266,27 @@ def refuse_open_door(home: Home, host: str) -> None:
             f"{host} can be reached from other machines; set LACONIC_ROOTS to the folders that "
             "jobs may read models and data from (empty: only what ships with Laconic)"
         )
+
+
+def refuse_open_ray(address: str) -> None:
+    """Refuse a Ray cluster of another machine that asks nobody for a token, or that is known to be
+    unsafe; say so loudly of one on this machine. One that does not answer is let pass: jobs wait
+    until it does.
+
+    Args:
+        address: of its dashboard.
+
+    Raises:
+        ServingError: with what to do.
+    """
+    posture = look(address, os.environ.get("RAY_AUTH_TOKEN"))
+    if posture is None:
+        return
+    grave, mild = objections(posture, version("ray"))
+    if grave and not is_loopback(host_of(address)):
+        raise ServingError(f"the Ray cluster at {address} is not safe to use: {'; '.join(grave)}")
+    for objection in (*grave, *mild):
+        log.warning("the Ray cluster at %s: %s", address, objection)
 
 
 def is_loopback(host: str) -> bool:

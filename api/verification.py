@@ -10,6 +10,7 @@ from typing import Final
 
 from algorithms.trajectory import Judgement
 from api.problems import ApiProblem
+from api.tenant_gate import TenantGate
 from services.spec.job import VerifierSpec
 from services.spec.problems import Problem
 from services.verification.case import Case
@@ -21,7 +22,9 @@ WITHIN_SECONDS: Final = 60.0
 _AT_WORK: Final = 4
 """Requests judged at the same time; their cases take turns in the pool."""
 _AT_MOST: Final = 16
-"""Requests judged or waiting; one more is told to come back."""
+"""Requests of a tenant judged or waiting; one more is told to come back."""
+_OF_A_TENANT: Final = 3
+"""Requests of a tenant judged at the same time: one place is left to the others."""
 
 
 class Verification:
@@ -34,13 +37,23 @@ class Verification:
         self._lock = threading.Lock()
         self._closed = False
         self._threads = ThreadPoolExecutor(_AT_WORK, thread_name_prefix="verify")
-        self._requests = 0
+        self._gate = TenantGate(
+            at_once=_AT_WORK,
+            per_tenant=_OF_A_TENANT,
+            most=_AT_MOST,
+            patience=WITHIN_SECONDS,
+            code="verification_busy",
+            what="verdicts",
+        )
 
-    async def judge(self, cases: Sequence[Case], kind: str, job: str) -> list[Judgement]:
+    async def judge(
+        self, cases: Sequence[Case], kind: str, job: str, tenant: str
+    ) -> list[Judgement]:
         """Judge cases without keeping the event loop from anything else.
 
         Args:
             job: requests of different jobs take turns.
+            tenant: who asks; so do those of different tenants.
 
         Raises:
             ApiProblem: 422 for an unknown verifier, 503 when too many requests wait, when the
@@ -48,15 +61,11 @@ class Verification:
         """
         if self._closed:
             raise _closing()
-        if self._requests >= _AT_MOST:
-            detail = f"{self._requests} requests for verdicts wait already; try again in a moment"
-            raise ApiProblem(503, "verification_busy", detail, headers={"Retry-After": "5"})
-        self._requests += 1
-        try:
+        async with self._gate.place(tenant):
+            if self._closed:
+                raise _closing()
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, self._judge, cases, kind, job)
-        finally:
-            self._requests -= 1
 
     def _judge(self, cases: Sequence[Case], kind: str, job: str) -> list[Judgement]:
         try:

@@ -11,16 +11,14 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import count
 from typing import Final
 
-import httpx
-
 from api.dependencies import Context
-from services.control.webhook_signature import headers
-from services.control.webhook_target import BadTarget, check
+from api.webhook_attempt import attempt
 from services.control.webhooks import Delivery, Topic, Webhook, retry_delay
 from services.stores.identity import new_suffix
 from services.stores.lifecycle import ACTIVE, JobState
@@ -29,14 +27,18 @@ from services.stores.protocol import EventRecord, JobNotFound, JobRecord, JobSto
 
 log = logging.getLogger("laconic.webhooks")
 
-TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
 _LEASE_SECONDS: Final = 60.0
 """Longer than an attempt can take: whoever took a delivery and is gone by then has died."""
-_AT_ONCE: Final = 8
+_AT_ONCE: Final = 32
+"""Attempts under way at the same time; all take no more than a thread that waits."""
+_PER_TENANT: Final = 8
+_PER_WEBHOOK: Final = 2
 _BATCH: Final = 200
 _KEEP_SECONDS: Final = 7 * 24 * 3600.0
 """How long a delivery that is done with can be looked at."""
 _GONE: Final = 410
+_STOP_SECONDS: Final = 2.0
+"""How long the end waits for attempts under way, so that few are made twice."""
 
 _TOPICS: Final[dict[str, Topic]] = {
     "queued": "job.created",
@@ -56,29 +58,44 @@ class WebhookDispatcher:
         self._context = context
         self._store = context.control.webhooks
         self._ending = threading.Event()
+        self._room = threading.Event()
+        """Set when an attempt has ended: what waited for its place can be sent."""
+        self._lock = threading.Lock()
+        self._at_work: dict[int, str] = {}
+        """Attempts under way, and the webhook of each."""
+        self._numbers = count()
         self._thread = threading.Thread(target=self._loop, name="webhooks", daemon=True)
-        self._workers = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="webhook")
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, after what it is sending; the rest waits for the next start."""
+        """Begin no attempt any more. Those under way go on as long as the process does; what they
+        do not bring to its end is sent again when its lease has run out."""
+        ends = time.monotonic() + _STOP_SECONDS
         self._ending.set()
-        self._thread.join(timeout=30)
-        self._workers.shutdown(wait=True, cancel_futures=True)
+        self._room.set()
+        self._thread.join(timeout=_STOP_SECONDS)
+        while self._at_work and time.monotonic() < ends:
+            time.sleep(0.02)
 
     def _loop(self) -> None:
-        trimmed = 0.0
-        while not self._ending.wait(self._context.settings.poll_seconds):
+        looked = trimmed = 0.0
+        tick = self._context.settings.poll_seconds
+        while not self._ending.is_set():
+            self._room.wait(max(0.0, looked + tick - time.monotonic()))
+            self._room.clear()
             try:
-                self.collect()
+                if time.monotonic() - looked >= tick:
+                    looked = time.monotonic()
+                    self.collect()
                 self.send_due()
                 if time.time() - trimmed > 3600:
                     trimmed = time.time()
                     self._store.trim(trimmed - _KEEP_SECONDS)
             except Exception:
                 log.exception("webhooks could not be served; the next try follows")
+                self._ending.wait(tick)
 
     # -- first step: from the event logs into the outbox ----------------------------------------
 
@@ -127,10 +144,45 @@ class WebhookDispatcher:
     # -- second step: from the outbox to the receivers ------------------------------------------
 
     def send_due(self) -> None:
-        """Send what is due, several at once, and wait for all."""
-        due = self._store.take_due(time.time(), _LEASE_SECONDS, _AT_ONCE)
-        for outcome in list(self._workers.map(self._attempt, due)):
-            self._store.put(outcome)
+        """Begin an attempt for what is due, as far as there is room; wait for none of them."""
+        tenants = {w.id: w.tenant for w in self._store.of_tenant(None)}
+        while not self._ending.is_set():
+            with self._lock:
+                if len(self._at_work) >= _AT_ONCE:
+                    return
+                full = self._full(tenants)
+            due = self._store.take_due(time.time(), _LEASE_SECONDS, 1, full)
+            if not due:
+                return
+            number = next(self._numbers)
+            with self._lock:
+                self._at_work[number] = due[0].webhook_id
+            # A thread that the end of the process need not wait for: the delivery is leased, and is
+            # sent again once that has run out.
+            threading.Thread(
+                target=self._serve, args=(number, due[0]), name=f"webhook-{number}", daemon=True
+            ).start()
+
+    def _full(self, tenants: dict[str, str]) -> frozenset[str]:
+        """Webhooks that have as many attempts under way as they may: a receiver that takes its
+        time, or all those of one tenant, leave room for the others."""
+        each = Counter(self._at_work.values())
+        of_tenant = Counter(tenants[w] for w in self._at_work.values() if w in tenants)
+        return frozenset(
+            webhook
+            for webhook, tenant in tenants.items()
+            if each[webhook] >= _PER_WEBHOOK or of_tenant[tenant] >= _PER_TENANT
+        )
+
+    def _serve(self, number: int, delivery: Delivery) -> None:
+        try:
+            self._store.put(self._attempt(delivery))
+        except Exception:
+            log.exception("delivery %s failed; it is sent again", delivery.id)
+        finally:
+            with self._lock:
+                del self._at_work[number]
+            self._room.set()
 
     def _attempt(self, delivery: Delivery) -> Delivery:
         """Make one attempt; return the delivery as it is afterwards."""
@@ -139,7 +191,7 @@ class WebhookDispatcher:
         if webhook is None or webhook.disabled is not None:
             why = "the webhook is disabled" if webhook else "the webhook is gone"
             return replace(delivery, state="dead", error=why)
-        status, error = self._post(webhook, delivery)
+        status, error = attempt(webhook, delivery, self._context.settings.webhook_networks)
         if error is None:
             return replace(
                 delivery, state="delivered", attempts=attempts, status=status, error=None
@@ -156,39 +208,6 @@ class WebhookDispatcher:
             error=error,
             due_at=time.time() + (wait or 0.0),
         )
-
-    def _post(self, webhook: Webhook, delivery: Delivery) -> tuple[int | None, str | None]:
-        """Send; return the status, and what was wrong if anything was."""
-        now = time.time()
-        try:
-            # Checked again at each attempt: the name may have moved since.
-            target = check(webhook.url, self._context.settings.webhook_networks)
-        except BadTarget as error:
-            return None, str(error)
-        sent = {
-            **headers(delivery.id, now, delivery.body, webhook.secrets(now)),
-            "content-type": "application/json",
-            "host": target.authority,
-            "user-agent": "laconic-webhooks/1",
-        }
-        try:
-            with (
-                httpx.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client,
-                client.stream(
-                    "POST",
-                    target.url,
-                    content=delivery.body.encode(),
-                    headers=sent,
-                    extensions={"sni_hostname": target.host},
-                ) as response,
-            ):
-                # The body is not read: it could be endless, and nobody asks for it.
-                status = response.status_code
-        except httpx.HTTPError as error:
-            return None, f"{type(error).__name__}: {error}"[:300]
-        if 200 <= status < 300:
-            return status, None
-        return status, f"the receiver answered {status}"
 
 
 def active_jobs(store: JobStore, tenant: str | None = None) -> Iterator[JobRecord]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from algorithms.downsample import largest_triangles
@@ -32,13 +33,24 @@ def value_at(record: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def curve(records: Sequence[Mapping[str, Any]], path: str, points: int) -> Curve:
-    """A figure over the steps that have it, with at most so many points."""
-    found = [(int(r["step"]), value_at(r, path)) for r in records]
-    measured = [
-        (s, float(v)) for s, v in found if isinstance(v, int | float) and not isinstance(v, bool)
-    ]
-    steps, values = [s for s, _ in measured], [v for _, v in measured]
+def curves(
+    records: Iterable[Mapping[str, Any]], paths: Collection[str], points: int
+) -> dict[str, Curve]:
+    """Figures by their path, each over the steps that have it and with at most so many points. The
+    records are gone through once; of each only these figures are kept."""
+    found: dict[str, tuple[array[int], array[float]]] = {
+        path: (array("q"), array("d")) for path in paths
+    }
+    for record in records:
+        for path, (steps, values) in found.items():
+            value = value_at(record, path)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                steps.append(int(record["step"]))
+                values.append(float(value))
+    return {path: _thinned(*figure, points) for path, figure in found.items()}
+
+
+def _thinned(steps: array[int], values: array[float], points: int) -> Curve:
     kept = largest_triangles(steps, values, points)
     return Curve(step=[steps[i] for i in kept], value=[values[i] for i in kept])
 

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["artifacts"], route_class=Operation)
     "/{job_id}/artifacts",
     response_model=ArtifactList,
     operation_id="listArtifacts",
-    openapi_extra=needs("jobs:read"),
+    openapi_extra=needs("jobs:read", heavy="digests"),
 )
 def list_artifacts(
     job: VisibleJob,
@@ -50,7 +50,7 @@ def list_artifacts(
     "/{job_id}/artifacts/{path:path}",
     response_class=FileResponse,
     operation_id="downloadArtifact",
-    openapi_extra=needs("checkpoints:read"),
+    openapi_extra=needs("checkpoints:read", heavy=True),
     responses=FILE_RESPONSES,
 )
 def download(job: VisibleJob, path: str, request: Request, context: Ctx) -> FileResponse:

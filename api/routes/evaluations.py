@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from api.dependencies import Caller, Context, Ctx, Reserved, VisibleEvaluation
-from api.etag import etag_of
+from api.etag import ExpectEvaluation, IfNoneMatch, etag_of, is_unchanged
 from api.evaluation_submission import submit_evaluation
 from api.files import FILE_RESPONSES, file_response
 from api.job_actions import cancel_job, resume_job
@@ -33,7 +33,7 @@ PARQUET: Final = "application/vnd.apache.parquet"
     status_code=201,
     response_model=Evaluation,
     operation_id="createEvaluation",
-    openapi_extra=needs("jobs:write"),
+    openapi_extra=needs("jobs:write", heavy=True),
 )
 def create(
     body: CreateEvaluation, response: Response, context: Ctx, caller: Caller, reserved: Reserved
@@ -73,10 +73,16 @@ def list_evaluations(
     response_model=Evaluation,
     operation_id="getEvaluation",
     openapi_extra=needs("jobs:read"),
+    responses={304: {"description": "If-None-Match: nothing has changed."}},
 )
-def get(job: VisibleEvaluation, response: Response) -> Evaluation:
+def get(
+    job: VisibleEvaluation, response: Response, if_none_match: IfNoneMatch = None
+) -> Evaluation | Response:
     """An evaluation with its resolved specification."""
-    response.headers["ETag"] = etag_of(job)
+    tag = etag_of(job)
+    if is_unchanged(job, if_none_match):
+        return Response(status_code=304, headers={"ETag": tag})
+    response.headers["ETag"] = tag
     return Evaluation.of(job)
 
 
@@ -90,6 +96,7 @@ def get(job: VisibleEvaluation, response: Response) -> Evaluation:
 )
 def cancel(
     job: VisibleEvaluation,
+    expect: ExpectEvaluation,
     response: Response,
     context: Ctx,
     caller: Caller,
@@ -101,6 +108,7 @@ def cancel(
     record = cancel_job(
         context,
         job,
+        expect=expect,
         grace_seconds=wish.grace_seconds,
         author=caller.actor,
         reason=wish.reason,
@@ -108,6 +116,7 @@ def cancel(
     )
     if record.state == "cancelled":
         response.status_code = 200
+    response.headers["ETag"] = etag_of(record)
     return Evaluation.of(record)
 
 
@@ -120,6 +129,8 @@ def cancel(
 )
 def resume(
     job: VisibleEvaluation,
+    expect: ExpectEvaluation,
+    response: Response,
     context: Ctx,
     caller: Caller,
     since: Since,
@@ -127,7 +138,10 @@ def resume(
 ) -> Evaluation:
     """Queue an interrupted or failed evaluation again; finished chunks are not drawn again."""
     reason = (body or Wish()).reason
-    record = resume_job(context, job, author=caller.actor, reason=reason, since=since)
+    record = resume_job(
+        context, job, expect=expect, author=caller.actor, reason=reason, since=since
+    )
+    response.headers["ETag"] = etag_of(record)
     return Evaluation.of(record)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -15,6 +15,7 @@ from api.gate import client_address
 from api.operation import Operation, needs
 from api.problems import ApiProblem
 from api.schemas import Event, EventPage
+from api.stream_access import StreamAccess, while_allowed
 from services.stores.lifecycle import ACTIVE
 
 router = APIRouter(prefix="/v1", tags=["events"], route_class=Operation)
@@ -56,7 +57,8 @@ async def events(
     ended the job. A reader that falls far behind gets an event ``gap`` with the ids it has missed
     (``from``, ``to``), which it can have in pages. One that names an event the log does not have
     (the store lost its last moments) gets a ``gap`` with ``reset`` and the log from its beginning;
-    a page then is empty and its ``next_after`` 0.
+    a page then is empty and its ``next_after`` 0. The stream ends when its
+    key does.
     """
     if "text/event-stream" not in accept:
         found = await asyncio.to_thread(context.store.events, job.id, after, limit + 1)
@@ -77,15 +79,16 @@ async def events(
         return Response(status_code=204)
     who = caller.key_id or client_address(request)
     context.streams.check(who)
+    access = StreamAccess(context.stream_keys, request, "jobs:read", job.tenant)
     return EventSourceResponse(
-        _counted(context, who, job.id, start, ended),
+        while_allowed(_counted(context, who, job.id, start, ended), access),
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
 
 
 async def _counted(
     context: Context, who: str, job_id: str, start: int, ended: bool
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     settings = context.settings
     with context.streams.taken(who):
         async for block in follow(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from api.dependencies import Caller, Ctx, Reserved, VisibleJob
-from api.etag import etag_of, is_unchanged
+from api.etag import IfNoneMatch, etag_of, is_unchanged
 from api.job_listing import labels_of, listed
 from api.operation import Operation, needs
 from api.schemas import CreateJob, Job, JobPage
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=Operation)
     status_code=201,
     response_model=Job,
     operation_id="createJob",
-    openapi_extra=needs("jobs:write"),
+    openapi_extra=needs("jobs:write", heavy=True),
 )
 def create(
     body: CreateJob, response: Response, context: Ctx, caller: Caller, reserved: Reserved
@@ -84,9 +84,7 @@ def list_jobs(
 def get(
     job: VisibleJob,
     response: Response,
-    if_none_match: Annotated[
-        str | None, Header(description="ETag of the answer before; 304 if that still holds.")
-    ] = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Job | Response:
     """A job with its resolved specification."""
     tag = etag_of(job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -17,6 +17,7 @@ from api.event_feed import RETRY_MILLISECONDS
 from api.gate import client_address
 from api.operation import Operation, needs
 from api.problems import ApiProblem
+from api.stream_access import StreamAccess, while_allowed
 from services.log_files import ROLE, log_files, read_log, rest_of
 from services.stores.lifecycle import ACTIVE
 
@@ -63,7 +64,7 @@ async def get(
 
     With ``Accept: text/event-stream`` the answer is a stream that follows the log until the job has
     ended; its ids are places in the log, so ``Last-Event-ID`` goes on behind what was read. The
-    data of each event is a JSON string.
+    data of each event is a JSON string. The stream ends when its key does.
     """
     folder = context.settings.home.job(job.id)
     piece = await asyncio.to_thread(read_log, folder, role, rank, start, limit)
@@ -77,14 +78,16 @@ async def get(
     place = piece.start if last_event_id is None else _parse(last_event_id)
     who = caller.key_id or client_address(request)
     context.streams.check(who)
+    access = StreamAccess(context.stream_keys, request, "jobs:read", job.tenant)
     return EventSourceResponse(
-        _follow(context, who, job.id, role, rank, place), headers={"X-Accel-Buffering": "no"}
+        while_allowed(_follow(context, who, job.id, role, rank, place), access),
+        headers={"X-Accel-Buffering": "no"},
     )
 
 
 async def _follow(
     context: Context, who: str, job_id: str, role: str, rank: int, place: int
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     folder = context.settings.home.job(job_id)
     last_sent = time.monotonic()
     with context.streams.taken(who):

@@ -12,7 +12,8 @@ from api.answers.metrics import Curves, JobCurves
 from api.dependencies import Caller, Context, Ctx, VisibleJob, visible_job
 from api.operation import Operation, needs
 from api.schemas import MetricsPage
-from services.metric_series import csv_lines, curve
+from services.metric_series import csv_lines
+from services.metric_series import curves as series
 
 router = APIRouter(prefix="/v1", tags=["metrics"], route_class=Operation)
 
@@ -62,7 +63,7 @@ def export(job: VisibleJob, context: Ctx) -> StreamingResponse:
     "/metrics",
     response_model=Curves,
     operation_id="getCurves",
-    openapi_extra=needs("jobs:read"),
+    openapi_extra=needs("jobs:read", heavy=True),
 )
 def curves(
     context: Ctx,
@@ -77,15 +78,14 @@ def curves(
         ),
     ],
     points: Annotated[
-        int, Query(ge=3, le=5000, description="most points of a curve; peaks stay")
+        int, Query(ge=3, le=5000, description="most points of a curve; what stands out stays")
     ] = 500,
 ) -> Curves:
     """Figures of several jobs over their steps, each with at most so many points."""
     data = []
     for job_id in dict.fromkeys(job):
         visible_job(job_id, context, caller)
-        records = list(_records(context, job_id))
-        found = {name: curve(records, name, points) for name in dict.fromkeys(field)}
+        found = series(_records(context, job_id), dict.fromkeys(field), points)
         data.append(JobCurves(job=job_id, curves=found))
     return Curves(data=data)
 

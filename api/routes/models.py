@@ -38,7 +38,7 @@ def list_models(context: Ctx, caller: Caller) -> ModelList:
     "/{name}",
     response_model=Model,
     operation_id="promoteModel",
-    openapi_extra=needs("checkpoints:write"),
+    openapi_extra=needs("checkpoints:write", heavy=True),
     responses={201: {"model": Model, "description": "The name is new."}},
 )
 def promote(name: Name, body: Promote, response: Response, context: Ctx, caller: Caller) -> Model:

@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1", tags=["jobs"], route_class=Operation)
     "/jobs:validate",
     response_model=ValidJob,
     operation_id="validateJob",
-    openapi_extra=needs("jobs:write"),
+    openapi_extra=needs("jobs:write", heavy=True, only_looks=True),
 )
 def validate(body: CreateJob, context: Ctx, caller: Caller) -> ValidJob:
     """Answer as creating the job would, quota included, and create nothing."""
@@ -53,7 +53,7 @@ def validate(body: CreateJob, context: Ctx, caller: Caller) -> ValidJob:
     "/jobs:estimate",
     response_model=Estimate,
     operation_id="estimateJob",
-    openapi_extra=needs("jobs:write"),
+    openapi_extra=needs("jobs:write", heavy=True, only_looks=True),
 )
 def estimate_job(body: EstimateJob, context: Ctx, caller: Caller) -> Estimate:
     """Tokens, time and memory by role, with the assumptions they rest on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import HTMLResponse
@@ -21,13 +21,15 @@ router = APIRouter(prefix="/v1/jobs", tags=["report"], route_class=Operation)
 
 _DRAWING = threading.Lock()
 """The plotting library keeps settings that all threads share: one report is drawn at a time."""
+_DRAWING_SECONDS: Final = 30.0
+"""Longest wait for the reports before."""
 
 
 @router.get(
     "/{job_id}/report",
     operation_id="getReport",
     response_model=dict[str, Any],
-    openapi_extra=needs("jobs:read"),
+    openapi_extra=needs("jobs:read", heavy=True),
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
 )
 def report(
@@ -58,6 +60,11 @@ def _page(context: Context, data: ReportData) -> str:
     from services.analysis.write import analyse_job
     from services.reports.render import render_html
 
-    with _DRAWING:
+    if not _DRAWING.acquire(timeout=_DRAWING_SECONDS):
+        detail = "other reports are being drawn; try again in a moment"
+        raise ApiProblem(503, "report_busy", detail, headers={"Retry-After": "5"})
+    try:
         sections = analyse_job(data, context.settings.home.job(str(data.job["id"]))).sections
         return render_html(data, sections)
+    finally:
+        _DRAWING.release()

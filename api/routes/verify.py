@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from api.dependencies import Ctx
+from api.dependencies import Caller, Ctx
 from api.operation import Operation, needs
 from api.schemas import CaseVerdict, CaseVerdicts, Verify
 from services.verification.case import Case
@@ -16,9 +16,9 @@ router = APIRouter(prefix="/v1/verify", tags=["verification"], route_class=Opera
     "",
     response_model=CaseVerdicts,
     operation_id="verify",
-    openapi_extra=needs("jobs:write"),
+    openapi_extra=needs("jobs:write", only_looks=True),
 )
-async def verify(body: Verify, request: Request, context: Ctx) -> CaseVerdicts:
+async def verify(body: Verify, request: Request, context: Ctx, caller: Caller) -> CaseVerdicts:
     """Judge responses as a job would. A response that the verifier could not judge has the verdict
     ``timeout`` or ``error``, never ``incorrect``."""
     cases = [
@@ -30,7 +30,9 @@ async def verify(body: Verify, request: Request, context: Ctx) -> CaseVerdicts:
         )
         for c in body.cases
     ]
-    found = await context.verification.judge(cases, body.kind, request.state.request_id)
+    found = await context.verification.judge(
+        cases, body.kind, request.state.request_id, caller.tenant
+    )
     return CaseVerdicts(
         data=[
             CaseVerdict(

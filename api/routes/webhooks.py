@@ -42,7 +42,7 @@ _MOST: Final = 20
     status_code=201,
     response_model=WebhookWithSecret,
     operation_id="createWebhook",
-    openapi_extra=needs("webhooks:write"),
+    openapi_extra=needs("webhooks:write", heavy=True),
 )
 def create(
     body: CreateWebhook, response: Response, context: Ctx, caller: Caller, reserved: Reserved

@@ -172,14 +172,24 @@ function operations.put_delivery(a)
 end
 
 function operations.take_due(a)
-  local ids = redis.call('ZRANGEBYSCORE', index('pending'), '-inf', a.now, 'LIMIT', 0, a.limit)
-  local rows = {}
-  for i, id in ipairs(ids) do
-    rows[i] = record(key_of(id))
-    redis.call('HSET', key_of(id), 'due_at', a.again)
-    redis.call('ZADD', index('pending'), a.again, id)
+  local limit, rows, passed = tonumber(a.limit), {}, 0
+  while #rows < limit do
+    -- Those that are taken leave the range: only those passed over are still in front.
+    local ids = redis.call('ZRANGEBYSCORE', index('pending'), '-inf', a.now, 'LIMIT', passed, limit)
+    if #ids == 0 then
+      break
+    end
+    for _, id in ipairs(ids) do
+      if a.leave[redis.call('HGET', key_of(id), 'webhook_id')] or #rows == limit then
+        passed = passed + 1
+      else
+        rows[#rows + 1] = record(key_of(id))
+        redis.call('HSET', key_of(id), 'due_at', a.again)
+        redis.call('ZADD', index('pending'), a.again, id)
+      end
+    end
   end
-  return {'ok', rows}, #ids == 0
+  return {'ok', rows}, #rows == 0
 end
 
 function operations.deliveries(a)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, cast, get_args
 
 import redis
@@ -69,9 +69,16 @@ class RedisWebhooks:
     def put(self, delivery: Delivery) -> None:
         self._calls.run("put_delivery", token=True, delivery=_fields(delivery))
 
-    def take_due(self, now: float, lease: float, limit: int) -> list[Delivery]:
+    def take_due(
+        self, now: float, lease: float, limit: int, leave: Collection[str] = ()
+    ) -> list[Delivery]:
         (rows,) = self._calls.run(
-            "take_due", token=True, now=repr(now), again=repr(now + lease), limit=str(limit)
+            "take_due",
+            token=True,
+            now=repr(now),
+            again=repr(now + lease),
+            limit=str(limit),
+            leave=dict.fromkeys(leave, True),
         )
         return [_delivery(json.loads(row)) for row in rows]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from services.control.sqlite_database import ControlDatabase
@@ -101,12 +101,15 @@ class SqliteWebhooks:
             if changed.rowcount == 0 and known:
                 _insert(db, "deliveries", values)
 
-    def take_due(self, now: float, lease: float, limit: int) -> list[Delivery]:
+    def take_due(
+        self, now: float, lease: float, limit: int, leave: Collection[str] = ()
+    ) -> list[Delivery]:
+        marks = ", ".join("?" * len(leave))
         with self._database.write() as db:
             rows = db.execute(
                 "SELECT * FROM deliveries WHERE state = 'pending' AND due_at <= ?"
-                " ORDER BY due_at LIMIT ?",
-                (now, limit),
+                f" AND webhook_id NOT IN ({marks}) ORDER BY due_at LIMIT ?",
+                (now, *leave, limit),
             ).fetchall()
             db.executemany(
                 "UPDATE deliveries SET due_at = ? WHERE id = ?",

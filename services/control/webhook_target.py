@@ -7,11 +7,12 @@ name that changes its mind in between leads nowhere else.
 from __future__ import annotations
 
 import ipaddress
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
+
+from services.control.name_lookup import lookup
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -53,17 +54,7 @@ class Target:
         return shown if self.port == usual else f"{shown}:{self.port}"
 
 
-def resolve(host: str, port: int) -> list[str]:
-    """Every address of a name, as the system finds them.
-
-    Raises:
-        OSError: it has none.
-    """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-def check(url: str, allowed: Sequence[Network] = (), resolver: Resolver = resolve) -> Target:
+def check(url: str, allowed: Sequence[Network] = (), resolver: Resolver = lookup) -> Target:
     """Return where a message for ``url`` is to be sent.
 
     Args:

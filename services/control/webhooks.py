@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -116,8 +116,11 @@ class WebhookStore(Protocol):
         """Put one delivery into the outbox, or write what became of one."""
         ...
 
-    def take_due(self, now: float, lease: float, limit: int) -> list[Delivery]:
-        """Pending deliveries whose time has come; for ``lease`` seconds nobody else gets them."""
+    def take_due(
+        self, now: float, lease: float, limit: int, leave: Collection[str] = ()
+    ) -> list[Delivery]:
+        """Pending deliveries whose time has come, but none of the webhooks in ``leave``; for
+        ``lease`` seconds nobody else gets them."""
         ...
 
     def delivery(self, delivery_id: str) -> Delivery | None: ...

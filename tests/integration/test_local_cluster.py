@@ -9,11 +9,14 @@ import signal
 import subprocess
 import sys
 from functools import partial
+from importlib.metadata import version
 
+import httpx
 import psutil
 import pytest
 
 from api.cluster import LocalCluster
+from api.ray_posture import Posture, look
 from services.launcher import ENDED, RayJobLauncher
 from tests.integration import waiting
 
@@ -58,6 +61,38 @@ def test_the_size_of_the_cluster_is_known(launcher):
     assert launcher.cluster_size().cpus >= 1
 
 
+def doors(cluster):
+    """Every way to have the cluster do something over HTTP, and to read from it."""
+    command = cluster._process.args
+    agent = f"http://127.0.0.1:{command[command.index('--dashboard-agent-listen-port') + 1]}"
+    sleep = {"entrypoint": "exec sleep 1"}
+    return [
+        ("GET", f"{cluster.dashboard}/api/jobs/", None),
+        ("POST", f"{cluster.dashboard}/api/jobs/", sleep),
+        ("GET", f"{cluster.dashboard}/api/v0/nodes", None),
+        ("GET", f"{cluster.dashboard}/nodes?view=summary", None),
+        ("POST", f"{agent}/api/job_agent/jobs/", sleep),
+    ]
+
+
+def test_nobody_gets_in_without_the_token(cluster, launcher):
+    from ray.job_submission import JobSubmissionClient
+
+    before = {job.submission_id for job in JobSubmissionClient(cluster.dashboard).list_jobs()}
+    for method, url, body in doors(cluster):
+        for headers in ({}, {"Authorization": "Bearer " + "0" * 64}):
+            answer = httpx.request(method, url, json=body, headers=headers, timeout=30)
+            assert answer.status_code in (401, 403), (method, url, headers, answer.text[:200])
+    own = {"Authorization": f"Bearer {os.environ['RAY_AUTH_TOKEN']}"}
+    for method, url, _ in doors(cluster):
+        if method == "GET":
+            assert httpx.get(url, headers=own, timeout=30).status_code == 200, url
+    after = {job.submission_id for job in JobSubmissionClient(cluster.dashboard).list_jobs()}
+    assert after == before
+    posture = look(cluster.dashboard, os.environ["RAY_AUTH_TOKEN"])
+    assert posture == Posture(open=False, version=version("ray"))
+
+
 def test_a_driver_is_started_and_its_end_is_seen(launcher):
     name = launcher.submit("job-unknown", 1, "training")
     assert (
@@ -93,6 +128,32 @@ def test_a_cluster_that_does_not_answer_is_unobservable(tmp_path, cluster):
     away = RayJobLauncher("http://127.0.0.1:9", tmp_path)
     assert away.status("job-none-1").status == "unobservable"
     assert away.cluster_size() is None
+
+
+OPEN = """
+import sys
+from api.cluster import LocalCluster
+from api.ray_posture import look
+from api.serving import refuse_open_ray
+export = LocalCluster._export
+LocalCluster._export = lambda self, _: export(
+    self, {"RAY_AUTH_MODE": "disabled", "RAY_AUTH_TOKEN": "unused"}
+)
+with LocalCluster() as cluster:
+    print(look(cluster.dashboard), flush=True)
+    refuse_open_ray(cluster.dashboard)
+"""
+
+
+def test_a_cluster_without_tokens_is_seen_to_be_open():
+    """Real Ray, with the token setting taken away: what the control plane must notice of another's
+    cluster, and the proof that the refusals above come from that setting."""
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Posture(open=True" in done.stdout
+    assert "takes jobs from whoever reaches it" in done.stderr
 
 
 CHILD = """

@@ -60,6 +60,8 @@ CHECKS = (
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 OWN = str(Path(sys.executable).with_name("schemathesis"))
 STEPS = range(10, 60, 10)
+LEAST = 10_000
+"""Requests of a whole run."""
 OFTEN = 0.7
 """Share of parameters that name something there is."""
 
@@ -327,6 +329,19 @@ def fuzz(
         )
 
 
+def shortcomings(outcome: Outcome, least: int) -> list[str]:
+    """Why a run says less than it should, though it found nothing: too few requests, operations
+    that were never reached."""
+    found = []
+    if outcome.requests < least:
+        found.append(f"only {outcome.requests} requests were sent, and {least} were to be")
+    if outcome.never_answered:
+        found.append("never answered with success: " + ", ".join(outcome.never_answered))
+    if any(status >= 500 for _, _, status in outcome.answers):
+        found.append("there were server errors")
+    return found
+
+
 def quiet_environment() -> dict[str, str]:
     """Of schemathesis: requests go to this machine, whatever proxy there is."""
     return {**os.environ, "NO_PROXY": "*", "no_proxy": "*"}
@@ -355,9 +370,10 @@ def main() -> int:
         print(f"{count:6} {status} {method} {path}")
     print(outcome.output)
     print(outcome.line)
-    if outcome.never_answered:
-        print("never answered with success:", ", ".join(outcome.never_answered))
-    return outcome.status
+    found = shortcomings(outcome, 1 if chosen.only or chosen.max_seconds else LEAST)
+    for shortcoming in found:
+        print(shortcoming)
+    return outcome.status or (1 if found else 0)
 
 
 if __name__ == "__main__":

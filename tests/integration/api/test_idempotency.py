@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 
@@ -185,3 +186,22 @@ def test_many_at_once_make_one_job(plane):
     assert {a.status_code for a in answers} <= {201, 409}
     made = {a.json()["id"] for a in answers if a.status_code == 201}
     assert [*made] == jobs(plane)
+
+
+def test_what_creates_nothing_keeps_no_answer(plane):
+    """An answer may be megabytes, and would lie there for a day for each key."""
+    case = {"gold": "7", "output": "<think>so</think> \\boxed{7}"}
+    asked = {
+        "/v1/jobs:validate": plane.body,
+        "/v1/jobs:estimate": plane.body,
+        "/v1/verify": {"cases": [case]},
+    }
+    for path, sent in asked.items():
+        for _ in range(2):
+            answer = plane.http.post(path, json=sent, headers=KEY, timeout=120)
+            assert answer.status_code == 200, (path, answer.text)
+            assert "idempotent-replayed" not in answer.headers
+    database = sqlite3.connect(plane.context.settings.home.control_database)
+    assert database.execute("SELECT COUNT(*) FROM idempotency").fetchone() == (0,)
+    assert plane.http.post("/v1/jobs", json=plane.body, headers=KEY).status_code == 201
+    assert database.execute("SELECT COUNT(*) FROM idempotency").fetchone() == (1,)

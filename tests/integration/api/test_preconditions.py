@@ -73,3 +73,42 @@ def test_stars_lists_and_weak_tags(plane):
     for given in ("*", '"9-x", {}'):
         headers = {"If-Match": given.format(tag(plane, job))}
         assert plane.http.post(path, json=body, headers=headers).status_code == 202
+
+
+@pytest.fixture
+def evaluation(plane, model_folder, tmp_path):
+    questions = tmp_path / "sums.jsonl"
+    questions.write_text('{"question": "1+1?", "answer": 2}\n')
+    spec = {"model": {"path": str(model_folder)}, "benchmarks": [{"path": str(questions)}]}
+    answer = plane.http.post("/v1/evaluations", json={"spec": spec})
+    assert answer.status_code == 201, answer.text
+    job = answer.json()["id"]
+    plane.wait_for("submission", lambda: plane.store.get_job(job).ray_submission_id)
+    plane.store.set_state(job, "starting", attempt=1)
+    plane.store.set_state(job, "running", attempt=1)
+    return job
+
+
+def test_an_evaluation_that_was_seen_is_not_sent_again(plane, evaluation):
+    path = f"/v1/evaluations/{evaluation}"
+    seen = plane.http.get(path).headers["etag"]
+    answer = plane.http.get(path, headers={"If-None-Match": seen})
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", seen)
+    plane.store.heartbeat(evaluation, 1, {"questions_done": 5})
+    assert plane.http.get(path, headers={"If-None-Match": seen}).status_code == 200
+
+
+@pytest.mark.parametrize(("verb", "state"), [("cancel", "running"), ("resume", "interrupted")])
+def test_an_evaluation_that_has_changed_is_not_changed_unseen(plane, evaluation, verb, state):
+    path = f"/v1/evaluations/{evaluation}"
+    if state != "running":
+        plane.store.set_state(evaluation, state, attempt=1)
+    old = '"0-0"'
+    answer = plane.http.post(f"{path}/{verb}", headers={"If-Match": old})
+    assert problem(answer, 412, "changed_meanwhile")["state"] == state
+    assert plane.store.get_job(evaluation).cancel_requested_at is None
+    assert plane.state(evaluation) == state
+    seen = answer.headers["etag"]
+    answer = plane.http.post(f"{path}/{verb}", headers={"If-Match": seen})
+    assert answer.status_code == 202
+    assert answer.headers["etag"] != seen

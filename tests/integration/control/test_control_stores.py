@@ -267,6 +267,20 @@ def test_a_failed_delivery_is_due_again_and_a_dead_one_can_be_sent_again(control
     assert hooks.take_due(20.0, 60.0, 10) == [again]
 
 
+def test_the_outbox_passes_over_webhooks_that_have_their_share(control):
+    hooks = control.webhooks
+    for name in ("wh-1", "wh-2", "wh-3"):
+        hooks.add(replace(WEBHOOK, id=name))
+    first = [delivery(n) for n in range(1, 4)]
+    hooks.enqueue("job-1", 4, False, [*first, *(delivery(n, webhook_id="wh-2") for n in (4, 5))])
+    hooks.enqueue("job-2", 1, False, [delivery(6, webhook_id="wh-3")])
+    taken = hooks.take_due(20.0, 30.0, 1, frozenset({"wh-1", "wh-3"}))
+    assert [d.id for d in taken] == ["msg-4"]
+    assert [d.id for d in hooks.take_due(20.0, 30.0, 9, {"wh-1"})] == ["msg-5", "msg-6"]
+    assert hooks.take_due(20.0, 30.0, 9, ["wh-1"]) == []
+    assert [d.id for d in hooks.take_due(20.0, 30.0, 2)] == ["msg-1", "msg-2"]
+
+
 def test_an_event_goes_into_the_outbox_once(control):
     hooks = control.webhooks
     hooks.add(WEBHOOK)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.control.webhook_target import BadTarget, check, networks, resolve
+from services.control.name_lookup import lookup
+from services.control.webhook_target import BadTarget, check, networks
 
 PUBLIC = ["93.184.216.34"]
 INWARD = [
@@ -50,7 +51,7 @@ def test_addresses_that_are_not_public_are_refused_behind_any_name(address):
 )
 def test_every_spelling_of_this_machine_is_seen_through(host):
     with pytest.raises(BadTarget, match=r"not public|cannot be resolved"):
-        check(f"https://{host}/hook", resolver=resolve)
+        check(f"https://{host}/hook", resolver=lookup)
 
 
 @pytest.mark.parametrize(
