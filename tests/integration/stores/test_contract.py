@@ -17,6 +17,7 @@ from services.stores.protocol import (
     ChangedMeanwhile,
     IllegalTransition,
     JobNotFound,
+    Origin,
     StaleAttempt,
 )
 from tests.integration.waiting import wait_until
@@ -691,3 +692,18 @@ def test_a_lease_has_one_owner_until_it_runs_out_or_is_given_back(store):
     assert not store.hold("reconciler", "a", 30)
     wait_until("the end of the lease", lambda: store.hold("reconciler", "a", 30), 30)
     assert not store.hold("reconciler", "b", 30)
+
+
+def test_where_a_job_goes_on_from_is_remembered(store):
+    spec = resolve("tiny-cpu")
+    plain = store.create_job(spec, None)
+    assert plain.forked_from is None
+    made = store.create_job(spec, None, forked_from=Origin(plain.id, 20), reason="what if")
+    assert made.forked_from == store.get_job(made.id).forked_from == Origin(plain.id, 20)
+    (created,) = store.events(made.id)
+    assert created.data == {"forked_from": {"job": plain.id, "step": 20}}
+    assert created.reason == "what if"
+    store.set_state(made.id, "interrupted", attempt=1)
+    store.begin_attempt(made.id, from_step=20)
+    assert store.events(made.id)[-1].data["from_step"] == 20
+    assert "from_step" not in store.events(made.id)[-2].data
