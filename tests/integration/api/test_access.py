@@ -193,6 +193,19 @@ def test_a_web_page_cannot_reach_in_by_another_name(plane):
         assert plane.http.get("/v1/jobs", headers={"Host": host}).status_code == 200
 
 
+@pytest.mark.parametrize("host", ["laconic.example.com", "10.1.2.3:8420", "[fd00::1]:8420"])
+def test_with_keys_the_page_and_the_probes_answer_under_any_name(two, host):
+    """A phone opens the page by the name of a proxy, an orchestrator probes by address."""
+    plane, a, _, _ = two
+    plane.wait_for("readiness", lambda: plane.http.get("/readyz").status_code == 200)
+    named = {"Host": host}
+    for path in ("/", "/jobs/job-x", "/assets/base.css", "/livez", "/readyz", "/openapi.json"):
+        answer = plane.http.get(path, headers=named)
+        assert answer.status_code == 200, (path, answer.text)
+    assert a.get("/v1/jobs", headers=named).status_code == 200
+    problem(plane.http.get("/v1/jobs", headers=named), 401, "unauthenticated")
+
+
 @pytest.mark.parametrize(
     "headers",
     [
