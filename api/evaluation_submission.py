@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from api.dependencies import Context
 from api.repeated import made_before
 from api.schemas import CreateEvaluation
-from api.submission import roots_of
+from api.submission import absolute, reach_of
 from api.usage import note_begun, refuse_over_quota
-from services.builtin import UnknownBuiltin, is_name
+from services.builtin import UnknownBuiltin
 from services.control.principal import Principal
 from services.model_source import UnknownModel, job_of, model_folder, pinned
 from services.spec.evaluation_job import EvaluationJobSpec
@@ -43,7 +41,7 @@ def submit_evaluation(
         _refuse_foreign_model(context, caller, spec.model.path)
         spec = _placed(spec, pinned(spec.model.path, context.store, home)).resolved()
         # First where it may look at all: what lies elsewhere must not be probed.
-        if problems := location_problems(spec, roots_of(context, caller)):
+        if problems := location_problems(spec, reach_of(context, caller)):
             raise SpecError(problems)
         model = model_folder(spec.model.path, context.store, home)
     except (UnknownBuiltin, UnknownModel) as error:
@@ -79,11 +77,7 @@ def _refuse_foreign_model(context: Context, caller: Principal, path: str) -> Non
 
 def _placed(spec: EvaluationJobSpec, model: str) -> EvaluationJobSpec:
     """The driver runs in another folder: paths are taken from where the control plane runs."""
-    benchmarks = tuple(b.model_copy(update={"path": _absolute(b.path)}) for b in spec.benchmarks)
+    benchmarks = tuple(b.model_copy(update={"path": absolute(b.path)}) for b in spec.benchmarks)
     return spec.model_copy(
         update={"model": spec.model.model_copy(update={"path": model}), "benchmarks": benchmarks}
     )
-
-
-def _absolute(path: str) -> str:
-    return path if is_name(path) else str(Path(path).expanduser().absolute())

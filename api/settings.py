@@ -55,7 +55,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     roots: tuple[Path, ...] | None = None
     """Folders that models and data sets may lie in (``LACONIC_ROOTS``, separated as ``PATH`` is).
-    None is the whole machine, which is refused when others than this machine can connect."""
+    None is the whole machine for who needs no key, and nothing for who has one; it is refused when
+    others than this machine can connect."""
     allowed_hosts: frozenset[str] = frozenset()
     """Names besides localhost that a control plane without keys answers as
     (``LACONIC_ALLOWED_HOSTS``, separated by commas)."""

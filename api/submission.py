@@ -12,10 +12,10 @@ from services.builtin import is_name
 from services.control.principal import Principal
 from services.presets.registry import resolve
 from services.spec.job import JobSpec
-from services.spec.locations import location_problems
+from services.spec.locations import Reach, location_problems
 from services.spec.problems import SpecError, parse_spec
 from services.spec.validation import find_problems
-from services.stores.protocol import JobRecord
+from services.stores.protocol import JobNotFound, JobRecord
 
 
 def submit(context: Context, caller: Principal, body: CreateJob, job_id: str | None) -> JobRecord:
@@ -64,7 +64,7 @@ def checked_spec(context: Context, caller: Principal, body: CreateJob) -> JobSpe
         spec = parse_spec(body.spec)
     spec = with_absolute_paths(spec)
     # First where it may look at all: what lies elsewhere must not be probed.
-    if problems := location_problems(spec, roots_of(context, caller)):
+    if problems := location_problems(spec, reach_of(context, caller)):
         raise SpecError(problems)
     if problems := find_problems(spec, context.launcher.cluster_size()):
         raise SpecError(problems)
@@ -74,20 +74,32 @@ def checked_spec(context: Context, caller: Principal, body: CreateJob) -> JobSpe
 def with_absolute_paths(spec: JobSpec) -> JobSpec:
     """The driver runs in another folder: paths are taken from where the control plane runs."""
     updates = {
-        "model": spec.model.model_copy(update={"path": _absolute(spec.model.path)}),
-        "data": spec.data.model_copy(update={"path": _absolute(spec.data.path)}),
+        "model": spec.model.model_copy(update={"path": absolute(spec.model.path)}),
+        "data": spec.data.model_copy(update={"path": absolute(spec.data.path)}),
     }
     if spec.evaluation is None:
         return spec.model_copy(update=updates)
-    evaluation = spec.evaluation.model_copy(update={"path": _absolute(spec.evaluation.path)})
+    evaluation = spec.evaluation.model_copy(update={"path": absolute(spec.evaluation.path)})
     return spec.model_copy(update={**updates, "evaluation": evaluation})
 
 
-def _absolute(path: str) -> str:
-    return path if is_name(path) else str(Path(path).expanduser().absolute())
+def absolute(path: str) -> str:
+    """A path of a specification, absolute. One that begins with ``~`` is left as it is, for nobody
+    here knows whose home is meant; it is refused with the places that may not be read."""
+    return path if is_name(path) or path.startswith("~") else str(Path(path).absolute())
 
 
-def roots_of(context: Context, caller: Principal) -> tuple[Path, ...] | None:
-    """Folders a tenant's jobs may read from; None is the whole machine."""
+def reach_of(context: Context, caller: Principal) -> Reach:
+    """What a caller's jobs may read. The whole machine only without a key, which is only where
+    there are none: who has a key has what the operator named."""
     roots = context.settings.roots
-    return None if roots is None else (*roots, context.settings.home.promoted(caller.tenant))
+    if roots is None and caller.key_id is not None:
+        roots = ()
+
+    def sees_job(job_id: str) -> bool:
+        try:
+            return caller.sees(context.store.get_job(job_id).tenant)
+        except JobNotFound:
+            return False
+
+    return Reach(roots, context.settings.home, caller.tenant, sees_job)

@@ -124,6 +124,10 @@ def _check_weights(folder: Path) -> int:
             shards = {str(v) for v in json.loads(index.read_bytes())["weight_map"].values()}
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise ModelError(f"{index} cannot be read; save the model again") from error
+        if led := sorted(s for s in shards if Path(s).name != s):
+            raise ModelError(
+                f"{index} names {led[0]!r}, which is not a file beside it; save the model again"
+            )
         files = [folder / name for name in sorted(shards)]
         if missing := [f.name for f in files if not f.is_file()]:
             raise ModelError(

@@ -162,9 +162,14 @@ def serve(home, body, *, limits=None, around=lambda app: app, **settings):
         "stream_heartbeat_seconds": 0.2,
         **settings,
     }
+    place = Home.resolve(home).create()
+    if "roots" not in chosen and open_control(place.control_database).keys.any():
+        # Who has a key reads what the operator has named: here the folder the test has its files
+        # in, and the home folder too.
+        chosen["roots"] = (place.root.parent,)
     limits = limits or Limits()
     launcher = RecordingLauncher()
-    app = create_app(Settings(home=Home.resolve(home), limits=limits, **chosen), launcher=launcher)
+    app = create_app(Settings(home=place, limits=limits, **chosen), launcher=launcher)
     server = uvicorn.Server(
         server_config(around(app), limits, port=0, log_level="error", timeout_graceful_shutdown=2)
     )
