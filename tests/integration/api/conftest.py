@@ -180,6 +180,7 @@ def serve(home, body, *, limits=None, around=lambda app: app, **settings):
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     control = ControlPlane(app, f"http://127.0.0.1:{port}", launcher, body)
+    control.server = server
     yield control
     control.http.close()
     # The control plane waits a while for drivers whose jobs have ended: none is left.
