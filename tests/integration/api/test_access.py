@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import time
 from dataclasses import replace
 
@@ -206,6 +207,20 @@ def test_with_keys_the_page_and_the_probes_answer_under_any_name(two, host):
         assert answer.status_code == 200, (path, answer.text)
     assert a.get("/v1/jobs", headers=named).status_code == 200
     problem(plane.http.get("/v1/jobs", headers=named), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/", "/jobs/x", "/assets/base.css", "/docs"])
+def test_what_needs_no_key_takes_no_body(two, path):
+    """Who has no key is answered before anything of a body has come."""
+    plane, *_ = two
+    host, port = plane.url.removeprefix("http://").split(":")
+    for method, status in (("POST", 405), ("PUT", 405), ("BREW", 405), ("GET", 200)):
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n"
+            connection.sendall(head.encode())
+            answer = connection.recv(4096)
+            assert answer.split(b" ")[1] == str(status).encode()
+            assert status == 200 or b"allow: get" in answer.lower()
 
 
 @pytest.mark.parametrize(
