@@ -90,6 +90,7 @@ class Driver(Attempt):
 
     def work(self) -> None:
         spec, paths = self.spec, self.home.job(self.job_id)
+        self.fetch_from_hub(spec)
         model = resolve_path(spec.model.path)
         data = load_job_data(spec, paths.gold_check, self._gold_progress)
         for notice in data.notices:

@@ -136,7 +136,8 @@ class Gate:
             objected = await asyncio.to_thread(objection, body)
             if objected is not None:
                 raise ApiProblem(400, "malformed_json", objected)
-        if body and await asyncio.to_thread(holds_secret, body):
+        secret = await asyncio.to_thread(holds_secret, body)
+        if secret:
             detail = "the body holds an API key or a webhook secret, which would be kept; remove it"
             raise ApiProblem(400, "secret_in_body", detail)
         if holds_secret(request.headers.get(IDEMPOTENCY_KEY, "").encode()):

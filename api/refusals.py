@@ -11,8 +11,8 @@ SUMMARY_SECONDS: Final = 600.0
 
 
 class Refusals:
-    """Whoever can connect can have requests refused, as many as they like: what is kept of them must
-    not grow with their number. Safe from several threads."""
+    """Whoever can connect can have requests refused, as many as they like: what is kept of them
+    must not grow with their number. Safe from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

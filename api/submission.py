@@ -10,7 +10,9 @@ from api.schemas import CreateJob
 from api.usage import note_begun, refuse_over_quota
 from services.builtin import is_name
 from services.control.principal import Principal
+from services.hub_source import SUBMISSION_SECONDS
 from services.presets.registry import resolve
+from services.spec.hub_parts import fetch, placed
 from services.spec.job import JobSpec
 from services.spec.locations import Reach, location_problems
 from services.spec.problems import SpecError, parse_spec
@@ -62,10 +64,12 @@ def checked_spec(context: Context, caller: Principal, body: CreateJob) -> JobSpe
         spec = resolve(body.preset, body.overrides)
     else:
         spec = parse_spec(body.spec)
-    spec = with_absolute_paths(spec)
+    home = context.settings.home
+    spec = placed(with_absolute_paths(spec), home)
     # First where it may look at all: what lies elsewhere must not be probed.
     if problems := location_problems(spec, reach_of(context, caller)):
         raise SpecError(problems)
+    fetch(spec, home, weights=False, seconds=SUBMISSION_SECONDS)
     if problems := find_problems(spec, context.launcher.cluster_size()):
         raise SpecError(problems)
     return spec
@@ -86,6 +90,8 @@ def with_absolute_paths(spec: JobSpec) -> JobSpec:
 def absolute(path: str) -> str:
     """A path of a specification, absolute. One that begins with ``~`` is left as it is, for nobody
     here knows whose home is meant; it is refused with the places that may not be read."""
+    if not path:
+        return path  # Of what is on the hub.
     return path if is_name(path) or path.startswith("~") else str(Path(path).absolute())
 
 
@@ -102,4 +108,7 @@ def reach_of(context: Context, caller: Principal) -> Reach:
         except JobNotFound:
             return False
 
-    return Reach(roots, context.settings.home, caller.tenant, sees_job)
+    hub = context.settings.hub
+    if hub is None and caller.key_id is not None:
+        hub = ()
+    return Reach(roots, context.settings.home, caller.tenant, sees_job, hub)

@@ -30,8 +30,12 @@ class ModelError(ValueError):
     """A model folder that cannot be used; the message names the remedy."""
 
 
-def inspect_model(folder: Path) -> ModelFacts:
+def inspect_model(folder: Path, *, weights: bool = True) -> ModelFacts:
     """Look at a Hugging Face checkpoint folder.
+
+    Args:
+        folder: to look at.
+        weights: whether they must be there already; without them nothing is counted.
 
     Raises:
         ModelError: no folder, no readable configuration, tokenizer or safetensors weights.
@@ -45,7 +49,7 @@ def inspect_model(folder: Path) -> ModelFacts:
     config = _read_config(folder)
     _refuse_code(folder)
     _check_tokenizer(folder)
-    parameters = _check_weights(folder)
+    parameters = _check_weights(folder) if weights else 0
 
     def number(field: str) -> int:
         value = config.get(field)

@@ -11,15 +11,20 @@ from typing import Final
 from services.builtin import is_name
 from services.home import Home
 from services.model_source import JOB
-from services.spec.evaluation_job import EvaluationJobSpec
-from services.spec.job import JobSpec
+from services.spec.hub_parts import hub_parts, parts
 from services.spec.kind import Spec
-from services.spec.problems import Problem, pointer
+from services.spec.problems import Problem
 
 _ELSEWHERE: Final = (
     "this place may not be read from; use a path below one of the folders that the operator has "
     "named in LACONIC_ROOTS, a model or job of your own tenant, or the name of something that "
     "ships with Laconic"
+)
+
+
+_NOT_NAMED: Final = (
+    "this repository may not be read from; use one that the operator has named in LACONIC_HUB, by "
+    "itself or by its organisation"
 )
 
 
@@ -36,6 +41,15 @@ class Reach:
     tenant: str
     sees_job: Callable[[str], bool]
     """Whether a job of this id exists for the caller."""
+    hub: Sequence[str] | None = None
+    """Organisations (``org``) and repositories (``org/name``) of the hub; ``*`` and None are all of
+    it, an empty list none."""
+
+    def covers_repo(self, repo: str) -> bool:
+        """Whether a repository of the hub may be read from."""
+        if self.hub is None or "*" in self.hub:
+            return True
+        return repo in self.hub or repo.partition("/")[0] in self.hub
 
     def covers(self, path: Path) -> bool:
         """Whether a path may be read from; the same whether or not something is there."""
@@ -80,6 +94,9 @@ def location_problems(spec: Spec, reach: Reach) -> list[Problem]:
             )
         elif not reach.covers(Path(path)) or _link_out(Path(path), reach):
             problems.append(Problem(where, _ELSEWHERE))
+    for where, part in hub_parts(spec).items():
+        if part.on_hub is not None and not reach.covers_repo(part.on_hub.repo):
+            problems.append(Problem(f"{where}/hub", _NOT_NAMED))
     return problems
 
 
@@ -94,12 +111,8 @@ def _link_out(folder: Path, reach: Reach) -> bool:
 
 def places(spec: Spec) -> Mapping[str, str]:
     """The paths of a specification, by their pointers; names are none."""
-    found: dict[str, str] = {"/model/path": spec.model.path}
-    if isinstance(spec, JobSpec):
-        found["/data/path"] = spec.data.path
-        if spec.evaluation is not None:
-            found["/evaluation/path"] = spec.evaluation.path
-    if isinstance(spec, EvaluationJobSpec):
-        for index, benchmark in enumerate(spec.benchmarks):
-            found[pointer(["benchmarks", index, "path"])] = benchmark.path
-    return {w: p for w, p in found.items() if not is_name(p) and not p.startswith(JOB)}
+    return {
+        f"{where}/path": part.path
+        for where, part in parts(spec).items()
+        if part.on_hub is None and not is_name(part.path) and not part.path.startswith(JOB)
+    }
