@@ -22,9 +22,12 @@ from typing import Any
 import ray
 
 from services.home import Home
+from services.hub_source import JOB_SECONDS
 from services.journal.entry import Entry
 from services.journal.store_journal import PATIENCE_SECONDS, StoreJournal
 from services.role_log import keep_log
+from services.spec.hub_parts import fetch, hub_parts
+from services.spec.kind import Spec
 from services.storage_full import is_storage_full
 from services.stores.lifecycle import JobState
 from services.stores.open import open_store
@@ -148,6 +151,24 @@ class Attempt:
         """Renew the heartbeat."""
         self._next_heartbeat = time.monotonic() + _HEARTBEAT_SECONDS
         self.journal.heartbeat(progress)
+
+    def fetch_from_hub(self, spec: Spec) -> None:
+        """Fetch what the specification names on the hub and is not in the home folder yet.
+
+        Raises:
+            SpecError: it cannot be had, or is no model that can be used.
+        """
+        named = [part.on_hub for part in hub_parts(spec).values()]
+        for source in named:
+            assert source is not None
+            facts = {"repo": source.repo, "revision": source.revision, "file": source.file}
+            self.event("hub", f"{source.repo} of the hub at {source.revision[:12]}", facts)
+        fetch(spec, self.home, weights=True, seconds=JOB_SECONDS, waiting=self._while_fetching)
+
+    def _while_fetching(self) -> None:
+        self.poll_commands()
+        if time.monotonic() >= self._next_heartbeat:
+            self.progress({})
 
     # -- hearing from the outside -----------------------------------------------------------------
 

@@ -125,6 +125,7 @@ class Driver(Attempt):
         take_up_line(self, paths, went_back)
         for problem in passed_over:
             self.event("checkpoint_skipped", problem, {}, level="warning")
+        self.fetch_from_hub(spec)
         model = resolve_path(spec.model.path)
         data = load_job_data(spec, paths.gold_check, self._gold_progress)
         for notice in data.notices:

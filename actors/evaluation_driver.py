@@ -54,6 +54,7 @@ class EvaluationDriver(Attempt):
         # Finished benchmarks are told of again: what the attempt before could not say is dropped.
         self.go_on_from(None, lambda entry: False)
         spec, result = self.spec, ResultFolder(self.home.job(self.job_id).result)
+        self.fetch_from_hub(spec)
         self._model = model_folder(spec.model.path, self.store, self.home)
         facts, identity = inspect_model(self._model), identify(self._model)
         sets = [load_question_set(b, spec.questions) for b in spec.benchmarks]

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from api.authentication import Authenticator
 from api.event_feed import EventFeed
+from api.refusals import Refusals
 from api.settings import Settings
 from api.storage_meter import StorageMeter
 from api.stream_access import StreamKeys
@@ -68,6 +69,7 @@ class Context:
         limits = settings.limits
         self.authenticator = Authenticator(control.keys, secret)
         self.rate = RateLimiter(limits.rate_per_second, limits.rate_burst)
+        self.refusals = Refusals()
         self.streams = StreamSlots(limits)
         self.stream_keys = StreamKeys(self.authenticator)
         self.heavy = TenantGate(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from api.dependencies import Context
 from api.repeated import made_before
 from api.schemas import CreateEvaluation
-from api.submission import roots_of
+from api.submission import absolute, reach_of
 from api.usage import adding, note_begun, refuse_over_quota
-from services.builtin import UnknownBuiltin, is_name
+from services.builtin import UnknownBuiltin
 from services.control.principal import Principal
+from services.hub_source import SUBMISSION_SECONDS
 from services.model_source import UnknownModel, job_of, model_folder, pinned
 from services.spec.evaluation_job import EvaluationJobSpec
 from services.spec.evaluation_validation import find_evaluation_problems
+from services.spec.hub_parts import fetch, placed
 from services.spec.locations import location_problems
 from services.spec.problems import Problem, SpecError, parse_evaluation
 from services.stores.protocol import JobNotFound, JobRecord
@@ -41,10 +41,12 @@ def submit_evaluation(
     home = context.settings.home
     try:
         _refuse_foreign_model(context, caller, spec.model.path)
-        spec = _placed(spec, pinned(spec.model.path, context.store, home)).resolved()
+        model_path = pinned(spec.model.path, context.store, home) if spec.model.path else ""
+        spec = placed(_placed(spec, model_path), home).resolved()
         # First where it may look at all: what lies elsewhere must not be probed.
-        if problems := location_problems(spec, roots_of(context, caller.tenant)):
+        if problems := location_problems(spec, reach_of(context, caller)):
             raise SpecError(problems)
+        fetch(spec, home, weights=False, seconds=SUBMISSION_SECONDS)
         model = model_folder(spec.model.path, context.store, home)
     except (UnknownBuiltin, UnknownModel) as error:
         raise SpecError([Problem("/model/path", str(error))]) from error
@@ -79,11 +81,7 @@ def _refuse_foreign_model(context: Context, caller: Principal, path: str) -> Non
 
 def _placed(spec: EvaluationJobSpec, model: str) -> EvaluationJobSpec:
     """The driver runs in another folder: paths are taken from where the control plane runs."""
-    benchmarks = tuple(b.model_copy(update={"path": _absolute(b.path)}) for b in spec.benchmarks)
+    benchmarks = tuple(b.model_copy(update={"path": absolute(b.path)}) for b in spec.benchmarks)
     return spec.model_copy(
         update={"model": spec.model.model_copy(update={"path": model}), "benchmarks": benchmarks}
     )
-
-
-def _absolute(path: str) -> str:
-    return path if is_name(path) else str(Path(path).expanduser().absolute())

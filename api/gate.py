@@ -17,8 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.authentication import Unauthenticated
 from api.dependencies import Context
 from api.problems import ApiProblem, render, translate
+from services.control.idempotency import HEADER as IDEMPOTENCY_KEY
 from services.control.json_guard import objection
-from services.control.principal import LOCAL, Principal
+from services.control.principal import ANONYMOUS, LOCAL, Principal
 from services.control.redaction import holds_secret
 
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -44,13 +45,16 @@ class Gate:
         request = Request(scope, receive)
         try:
             request.state.principal = await self._admit(request)
-            body = await self._body(request)
+            # Nobody's body is waited for: what needs no key takes none.
+            body = await self._body(request) if is_known(request) else b""
         except ClientDisconnect:
             return
         except Exception as error:
             # Also a store of keys that does not answer.
             if (problem := translate(error)) is None:
                 raise
+            if isinstance(error, ApiProblem) and not is_known(request):
+                self._context.refusals.note(problem.code)
             await render(request, problem)(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
@@ -66,10 +70,9 @@ class Gate:
             raise ApiProblem(403, "cross_site", detail)
         caller = f"address:{client_address(request)}"
         refusal: ApiProblem | None = None
-        principal = LOCAL
+        principal = ANONYMOUS
         # What needs no key does not wait for the store of keys either: /livez least of all.
-        is_open = context.needs_no_key(request.url.path)
-        if not is_open:
+        if not context.needs_no_key(request.url.path):
             try:
                 given = request.headers.get("authorization")
                 principal = await asyncio.to_thread(context.authenticator.principal, given)
@@ -86,7 +89,12 @@ class Gate:
             raise ApiProblem(429, "too_many_requests", detail, headers=retry_after(wait))
         if refusal is not None:
             raise refusal
-        if principal is LOCAL and not is_open:
+        if changes and principal is ANONYMOUS:
+            detail = f"{request.url.path[:200]} can only be read"
+            raise ApiProblem(405, "method_not_allowed", detail, headers={"Allow": "GET"})
+        # From the first key on a key opens, under whatever name: the page behind a proxy and the
+        # probes of an orchestrator are asked for by names and addresses of theirs.
+        if principal is LOCAL:
             self._check_host(request)
         return principal
 
@@ -127,15 +135,24 @@ class Gate:
             detail = f"the body was not complete after {limits.max_body_seconds:g} s"
             raise ApiProblem(408, "body_too_slow", detail) from None
         body = b"".join(parts)
-        if holds_secret(body):
-            detail = "the body holds an API key or a webhook secret, which would be kept; remove it"
-            raise ApiProblem(400, "secret_in_body", detail)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if body and (kind == "application/json" or kind.endswith("+json")):
-            wrong = await asyncio.to_thread(objection, body)
-            if wrong is not None:
-                raise ApiProblem(400, "malformed_json", wrong)
+            objected = await asyncio.to_thread(objection, body)
+            if objected is not None:
+                raise ApiProblem(400, "malformed_json", objected)
+        secret = await asyncio.to_thread(holds_secret, body)
+        if secret:
+            detail = "the body holds an API key or a webhook secret, which would be kept; remove it"
+            raise ApiProblem(400, "secret_in_body", detail)
+        if holds_secret(request.headers.get(IDEMPOTENCY_KEY, "").encode()):
+            detail = f"{IDEMPOTENCY_KEY} holds an API key or a webhook secret, which would be kept"
+            raise ApiProblem(400, "secret_in_header", f"{detail}; send another one")
         return body
+
+
+def is_known(request: Request) -> bool:
+    """Whether it is known who sent a request: a key was accepted, or none is needed."""
+    return getattr(request.state, "principal", ANONYMOUS) is not ANONYMOUS
 
 
 def closing() -> ApiProblem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from api.dependencies import Context
@@ -11,8 +12,9 @@ from api.problems import ApiProblem
 from api.repeated import made_before
 from api.schemas import ForkJob
 from api.submission import checked
-from api.usage import note_begun, refuse_over_quota
+from api.usage import adding, note_begun, refuse_over_quota
 from services.checkpoints import CheckpointStore, DamagedCheckpoint, Manifest
+from services.control.principal import Principal
 from services.forking import fork_spec, fork_state, take_along
 from services.lineage import brought
 from services.stores.identity import new_job_id
@@ -45,7 +47,7 @@ def refuse_other_line(context: Context, job: JobRecord, from_step: int | None) -
 
 
 def fork_job(
-    context: Context, source: JobRecord, body: ForkJob, job_id: str | None, author: str
+    context: Context, caller: Principal, source: JobRecord, body: ForkJob, job_id: str | None
 ) -> JobRecord:
     """Create a job that goes on from a checkpoint of ``source``, for the same tenant.
 
@@ -54,7 +56,7 @@ def fork_job(
         source: in whatever state it is.
         body: what was asked for.
         job_id: the id it must get; None for a new one. A job of this id is returned as it is.
-        author: who asks.
+        caller: who asks.
 
     Raises:
         SpecError: with everything that is wrong; nothing was created.
@@ -62,7 +64,7 @@ def fork_job(
             used.
     """
     if made := made_before(context.store, job_id):
-        _tell(context, source, made, author, body.reason)
+        _tell(context, source, made, caller.actor, body.reason)
         note_begun(context, made)
         return made
     store = CheckpointStore(context.settings.home.job(source.id).checkpoints)
@@ -70,8 +72,8 @@ def fork_job(
     manifest = manifest_of(store, source, newest if body.step is None else body.step)
     spec = fork_spec(source.training, body.name, body.overrides)
     state = fork_state(source.training, spec, manifest.state)
-    spec = checked(context, source.tenant, spec)
-    with context.creating:
+    spec = checked(context, replace(caller, tenant=source.tenant), spec)
+    with adding(context, source.tenant):
         refuse_over_quota(context, source.tenant, spec)
     new_id = job_id or new_job_id("training")
     folder = context.settings.home.job(new_id)
@@ -84,7 +86,7 @@ def fork_job(
     except DamagedCheckpoint as error:
         raise _damaged(error) from error
     try:
-        with context.creating:
+        with adding(context, source.tenant):
             refuse_over_quota(context, source.tenant, spec)
             record = context.store.create_job(
                 spec,
@@ -93,13 +95,13 @@ def fork_job(
                 tenant=source.tenant,
                 labels=source.labels if body.labels is None else body.labels,
                 forked_from=Origin(source.id, manifest.step),
-                author=author,
+                author=caller.actor,
                 reason=body.reason,
             )
     except ApiProblem:
         shutil.rmtree(folder.root, ignore_errors=True)
         raise
-    _tell(context, source, record, author, body.reason)
+    _tell(context, source, record, caller.actor, body.reason)
     note_begun(context, record)
     return record
 

@@ -23,6 +23,12 @@ class Limits:
     """Longest wait for the head of a request; a connection without one is closed."""
     max_connections: int = 2000
     """Open at the same time; one more is answered 503 and closed."""
+    max_connections_per_address: int = 700
+    """Of one IPv4 address or IPv6 network of 64 bits; one more is answered 429 and closed. Room for
+    all streams of one key and a hundred requests beside them, and no more than about a third of
+    all. Behind a proxy, whose address all connections have, set it as high as that of all."""
+    max_stall_seconds: float = 60.0
+    """A connection whose other end takes no byte of what it is sent for this long is cut off."""
     max_streams: int = 1000
     """Event and log streams of all callers."""
     max_streams_per_key: int = 600

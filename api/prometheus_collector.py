@@ -43,6 +43,8 @@ class JobCollector(Collector):
         add("laconic_build_info", 1, _version())
         add("laconic_reconcile_last_success_timestamp_seconds", self._context.last_looked)
         add("laconic_leader", int(self._context.leads))
+        for code, count in self._context.refusals.counts.items():
+            add("laconic_http_refused_total", count, code)
         counts = {
             "laconic_jobs": self._context.store.count_jobs("training"),
             "laconic_evaluations": self._context.store.count_jobs("evaluation"),

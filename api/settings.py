@@ -60,7 +60,12 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     roots: tuple[Path, ...] | None = None
     """Folders that models and data sets may lie in (``LACONIC_ROOTS``, separated as ``PATH`` is).
-    None is the whole machine, which is refused when others than this machine can connect."""
+    None is the whole machine for who needs no key, and nothing for who has one; it is refused when
+    others than this machine can connect."""
+    hub: tuple[str, ...] | None = None
+    """Organisations and repositories of the Hugging Face hub that jobs may name (``LACONIC_HUB``,
+    separated by commas; ``*`` is all). None is all for who needs no key, and none for who has one,
+    as it is with :attr:`roots`."""
     allowed_hosts: frozenset[str] = frozenset()
     """Names besides localhost that a control plane without keys answers as
     (``LACONIC_ALLOWED_HOSTS``, separated by commas)."""
@@ -91,6 +96,7 @@ class Settings:
             ),
             limits=Limits.from_environment(),
             roots=_roots(),
+            hub=tuple(_names("LACONIC_HUB")) if "LACONIC_HUB" in os.environ else None,
             allowed_hosts=frozenset(_names("LACONIC_ALLOWED_HOSTS")),
             webhook_networks=_networks(),
             heartbeat_fresh_seconds=_number(

@@ -10,12 +10,14 @@ from api.schemas import CreateJob
 from api.usage import adding, note_begun, refuse_over_quota
 from services.builtin import is_name
 from services.control.principal import Principal
+from services.hub_source import SUBMISSION_SECONDS
 from services.presets.registry import resolve
+from services.spec.hub_parts import fetch, placed
 from services.spec.job import JobSpec
-from services.spec.locations import location_problems
+from services.spec.locations import Reach, location_problems
 from services.spec.problems import SpecError, parse_spec
 from services.spec.validation import find_problems
-from services.stores.protocol import JobRecord
+from services.stores.protocol import JobNotFound, JobRecord
 
 
 def submit(context: Context, caller: Principal, body: CreateJob, job_id: str | None) -> JobRecord:
@@ -61,19 +63,21 @@ def checked_spec(context: Context, caller: Principal, body: CreateJob) -> JobSpe
         spec = resolve(body.preset, body.overrides)
     else:
         spec = parse_spec(body.spec)
-    return checked(context, caller.tenant, spec)
+    return checked(context, caller, spec)
 
 
-def checked(context: Context, tenant: str, spec: JobSpec) -> JobSpec:
+def checked(context: Context, caller: Principal, spec: JobSpec) -> JobSpec:
     """The specification with absolute paths, after every check but the quota.
 
     Raises:
         SpecError: with everything that is wrong.
     """
-    spec = with_absolute_paths(spec)
+    home = context.settings.home
+    spec = placed(with_absolute_paths(spec), home)
     # First where it may look at all: what lies elsewhere must not be probed.
-    if problems := location_problems(spec, roots_of(context, tenant)):
+    if problems := location_problems(spec, reach_of(context, caller)):
         raise SpecError(problems)
+    fetch(spec, home, weights=False, seconds=SUBMISSION_SECONDS)
     if problems := find_problems(spec, context.launcher.cluster_size()):
         raise SpecError(problems)
     return spec
@@ -82,20 +86,37 @@ def checked(context: Context, tenant: str, spec: JobSpec) -> JobSpec:
 def with_absolute_paths(spec: JobSpec) -> JobSpec:
     """The driver runs in another folder: paths are taken from where the control plane runs."""
     updates = {
-        "model": spec.model.model_copy(update={"path": _absolute(spec.model.path)}),
-        "data": spec.data.model_copy(update={"path": _absolute(spec.data.path)}),
+        "model": spec.model.model_copy(update={"path": absolute(spec.model.path)}),
+        "data": spec.data.model_copy(update={"path": absolute(spec.data.path)}),
     }
     if spec.evaluation is None:
         return spec.model_copy(update=updates)
-    evaluation = spec.evaluation.model_copy(update={"path": _absolute(spec.evaluation.path)})
+    evaluation = spec.evaluation.model_copy(update={"path": absolute(spec.evaluation.path)})
     return spec.model_copy(update={**updates, "evaluation": evaluation})
 
 
-def _absolute(path: str) -> str:
-    return path if is_name(path) else str(Path(path).expanduser().absolute())
+def absolute(path: str) -> str:
+    """A path of a specification, absolute. One that begins with ``~`` is left as it is, for nobody
+    here knows whose home is meant; it is refused with the places that may not be read."""
+    if not path:
+        return path  # Of what is on the hub.
+    return path if is_name(path) or path.startswith("~") else str(Path(path).absolute())
 
 
-def roots_of(context: Context, tenant: str) -> tuple[Path, ...] | None:
-    """Folders a tenant's jobs may read from; None is the whole machine."""
+def reach_of(context: Context, caller: Principal) -> Reach:
+    """What a caller's jobs may read. The whole machine only without a key, which is only where
+    there are none: who has a key has what the operator named."""
     roots = context.settings.roots
-    return None if roots is None else (*roots, context.settings.home.promoted(tenant))
+    if roots is None and caller.key_id is not None:
+        roots = ()
+
+    def sees_job(job_id: str) -> bool:
+        try:
+            return caller.sees(context.store.get_job(job_id).tenant)
+        except JobNotFound:
+            return False
+
+    hub = context.settings.hub
+    if hub is None and caller.key_id is not None:
+        hub = ()
+    return Reach(roots, context.settings.home, caller.tenant, sees_job, hub)

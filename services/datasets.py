@@ -57,8 +57,8 @@ def load_questions(data: DataSpec, limit: int | None = None) -> list[Question]:
     return load_data(data, limit).questions
 
 
-def load_data(data: DataSpec, limit: int | None = None) -> DataSet:
-    """Read a data set; ``limit`` takes its head.
+def load_data(data: DataSpec, limit: int | None = None, *, revision: str | None = None) -> DataSet:
+    """Read a data set; ``limit`` takes its head, ``revision`` that commit of the hub.
 
     Raises:
         DataError: it is missing, not UTF-8, empty or not the one its name stands for, or a row
@@ -66,7 +66,9 @@ def load_data(data: DataSpec, limit: int | None = None) -> DataSet:
     """
     if data.path.startswith(BENCHMARK_PREFIX):
         found = load_benchmark(
-            data.path.removeprefix(BENCHMARK_PREFIX), allow_other_content=data.allow_other_content
+            data.path.removeprefix(BENCHMARK_PREFIX),
+            allow_other_content=data.allow_other_content,
+            revision=revision,
         )
         questions = list(found.questions[:limit])
         return DataSet(

@@ -58,6 +58,11 @@ class Home:
         """Held by the control plane that serves this folder."""
         return self.root / "control-plane.lock"
 
+    @property
+    def hub(self) -> Path:
+        """Cache of what jobs name on the Hugging Face hub."""
+        return self.root / "hub"
+
     def promoted(self, tenant: str) -> Path:
         """The models a tenant has given a name."""
         return self.root / "promoted" / tenant

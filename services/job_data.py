@@ -20,6 +20,9 @@ from services.spec.job import JobSpec
 AUDIT_SECONDS: Final = 600.0
 """Longest check of accepted answers when a job starts."""
 
+REVISIONS: Final = "data_revisions.json"
+"""In a job's folder: the commits of its benchmarks on the hub."""
+
 _EXAMPLES = 5
 
 Progress = Callable[[int, int], None]
@@ -53,17 +56,21 @@ def load_job_data(spec: JobSpec, kept: Path, progress: Progress) -> JobData:
 
     Args:
         kept: file with what an earlier attempt found about the accepted answers of the same
-            content; written by the first. So every attempt drops the same questions.
+            content; written by the first. So every attempt drops the same questions. Beside it
+            lies the commit of each benchmark of the hub, so that every attempt has the same.
         progress: told how many of the accepted answers that need algebra are checked; may raise.
 
     Raises:
         DataError: a data set cannot be used, or has bad accepted answers that are refused.
     """
-    train = load_data(spec.data)
+    revisions = _revisions(kept.with_name(REVISIONS))
+    train = load_data(spec.data, revision=revisions.get(spec.data.path))
     wanted = held_out(spec)
     evaluation = None
     if wanted is not None and spec.evaluation is not None:
-        evaluation = load_data(wanted, spec.evaluation.questions)
+        asked_at = revisions.get(wanted.path)
+        evaluation = load_data(wanted, spec.evaluation.questions, revision=asked_at)
+    _keep_revisions(kept.with_name(REVISIONS), revisions, train, evaluation)
     asked = evaluation.questions if evaluation else []
     train_check, asked_check = _checks(spec, train, asked, kept, progress)
     refuse_bad_golds(spec, train, train_check)
@@ -108,6 +115,20 @@ def _checks(
     found = {"of": key, "training": asdict(checks[0]), "evaluation": asdict(checks[1])}
     write_whole(kept, json.dumps(found))
     return checks
+
+
+def _revisions(file: Path) -> dict[str, str]:
+    """The commit of each benchmark that an earlier attempt had from the hub."""
+    if not file.exists():
+        return {}
+    found: dict[str, str] = json.loads(file.read_text())
+    return found
+
+
+def _keep_revisions(file: Path, known: dict[str, str], *sets: DataSet | None) -> None:
+    new = {s.path: s.revision for s in sets if s is not None and s.revision is not None}
+    if merged := {**new, **known}:
+        write_whole(file, json.dumps(merged, indent=1))
 
 
 def _fingerprint(questions: Sequence[Question]) -> str:

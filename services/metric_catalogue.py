@@ -38,6 +38,12 @@ CATALOGUE: Final[tuple[Series, ...]] = (
         "gauge",
         "1 where this control plane looks after the jobs; one of those on a store does",
     ),
+    Series(
+        "laconic_http_refused_total",
+        "counter",
+        "Requests refused here before a key was accepted, by the problem's code",
+        ("code",),
+    ),
     Series("laconic_jobs", "gauge", "Training jobs in each state", ("state",)),
     Series("laconic_evaluations", "gauge", "Evaluations in each state", ("state",)),
     Series(

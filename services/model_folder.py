@@ -30,8 +30,12 @@ class ModelError(ValueError):
     """A model folder that cannot be used; the message names the remedy."""
 
 
-def inspect_model(folder: Path) -> ModelFacts:
+def inspect_model(folder: Path, *, weights: bool = True) -> ModelFacts:
     """Look at a Hugging Face checkpoint folder.
+
+    Args:
+        folder: to look at.
+        weights: whether they must be there already; without them nothing is counted.
 
     Raises:
         ModelError: no folder, no readable configuration, tokenizer or safetensors weights.
@@ -45,7 +49,7 @@ def inspect_model(folder: Path) -> ModelFacts:
     config = _read_config(folder)
     _refuse_code(folder)
     _check_tokenizer(folder)
-    parameters = _check_weights(folder)
+    parameters = _check_weights(folder) if weights else 0
 
     def number(field: str) -> int:
         value = config.get(field)
@@ -124,6 +128,10 @@ def _check_weights(folder: Path) -> int:
             shards = {str(v) for v in json.loads(index.read_bytes())["weight_map"].values()}
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise ModelError(f"{index} cannot be read; save the model again") from error
+        if led := sorted(s for s in shards if Path(s).name != s):
+            raise ModelError(
+                f"{index} names {led[0]!r}, which is not a file beside it; save the model again"
+            )
         files = [folder / name for name in sorted(shards)]
         if missing := [f.name for f in files if not f.is_file()]:
             raise ModelError(

@@ -34,8 +34,10 @@ def pinned(path: str, store: JobStore, home: Home) -> str:
     """
     if path.startswith(PREFIX):
         return path
+    if path.startswith("~"):
+        return path  # Whose home that is only the one who wrote it knows.
     if not path.startswith(JOB):
-        return str(Path(path).expanduser().absolute())
+        return str(Path(path).absolute())
     job_id, _, label = path.removeprefix(JOB).partition("/")
     if not label:
         label = (_labels(job_id, store, home) or [BASE])[-1]

@@ -32,7 +32,7 @@ def fork(
     to come may differ. It takes a place in the quota, and the job it comes from goes on as it
     is."""
     new_id = f"job-{reserved}" if reserved else None
-    record = fork_job(context, job, body or ForkJob(), new_id, caller.actor)
+    record = fork_job(context, caller, job, body or ForkJob(), new_id)
     response.headers["Location"] = f"/v1/jobs/{record.id}"
     response.headers["ETag"] = etag_of(record)
     return Job.of(record)

@@ -15,7 +15,8 @@ from services.datasets import load_questions
 from services.estimate.assumptions import DEFAULT
 from services.estimate.estimate import Estimate, estimate
 from services.estimate.prompts import SAMPLE, mean_prompt_tokens
-from services.model_folder import inspect_model
+from services.model_folder import ModelError, inspect_model
+from services.spec.problems import Problem, SpecError
 from services.spec.warnings import find_warnings
 from services.stores.lifecycle import ACTIVE
 
@@ -59,13 +60,20 @@ def estimate_job(body: EstimateJob, context: Ctx, caller: Caller) -> Estimate:
     """Tokens, time and memory by role, with the assumptions they rest on."""
     spec = checked_spec(context, caller, body)
     model = resolve_path(spec.model.path)
+    try:
+        facts = inspect_model(model)
+    except ModelError as error:
+        detail = (
+            f"the weights are fetched when the job starts; the estimate needs them now: {error}"
+        )
+        raise SpecError([Problem("/model/hub", detail)]) from error
     prompts = mean_prompt_tokens(model, load_questions(spec.data, SAMPLE), spec.data.prompt_suffix)
     assumptions = DEFAULT
     if prompts is not None:
         assumptions = DEFAULT.model_copy(update={"prompt_tokens": round(prompts)})
     return estimate(
         spec,
-        inspect_model(model),
+        facts,
         mean_response_tokens=body.mean_response_tokens,
         threads=_threads(context),
         assumptions=assumptions,

@@ -65,7 +65,11 @@ def fix_data_folder() -> None:
 
 
 def load_benchmark(
-    name: str, folder: Path | None = None, *, allow_other_content: bool = False
+    name: str,
+    folder: Path | None = None,
+    *,
+    allow_other_content: bool = False,
+    revision: str | None = None,
 ) -> Benchmark:
     """Return a benchmark.
 
@@ -74,6 +78,7 @@ def load_benchmark(
         folder: where ``<name>.jsonl``, ``.parquet`` or ``.json`` is looked for first; None takes
             ``LACONIC_DATA``.
         allow_other_content: take questions other than the pinned ones, marked as not pinned.
+        revision: commit of the hub to take where the registry pins none; None takes the newest.
 
     Raises:
         DataError: there is no such benchmark, it is nowhere to be had, a row is not usable, or
@@ -83,6 +88,9 @@ def load_benchmark(
         entry = entry_of(name)
     except UnknownBenchmark as error:
         raise DataError(BENCHMARK_PREFIX + name, "no such benchmark", str(error)) from error
+    if revision is not None:
+        copies = tuple(replace(c, revision=c.revision or revision) for c in entry.hub)
+        entry = replace(entry, hub=copies)
     found = find_local(entry, folder) or _from_hub(entry, folder)
     benchmark = read_benchmark(entry, found)
     if not allow_other_content:

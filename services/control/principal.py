@@ -52,3 +52,6 @@ class Principal:
 
 LOCAL: Final = Principal(actor="local", tenant=DEFAULT_TENANT, scopes=frozenset({"admin"}))
 """Everybody on this machine, while there are no keys."""
+
+ANONYMOUS: Final = Principal(actor="unknown", tenant=DEFAULT_TENANT, scopes=frozenset())
+"""Whoever reads, without a key, what needs none where others do."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final
 
@@ -17,5 +18,14 @@ def redact(text: str) -> str:
 
 
 def holds_secret(content: bytes) -> bool:
-    """Whether there is an API key or a webhook secret in it."""
-    return _SECRET_BYTES.search(content) is not None
+    """Whether there is an API key or a webhook secret in it, as it stands or, in JSON, in what its
+    strings say."""
+    if _SECRET_BYTES.search(content) is not None:
+        return True
+    if b"\\" not in content:
+        return False
+    try:
+        said = json.dumps(json.loads(content), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return False  # No JSON: nothing of it is kept.
+    return _SECRET.search(said) is not None

@@ -21,6 +21,16 @@ Resolver = Callable[[str, int], list[str]]
 _LONGEST: Final = 2048
 _TRANSLATED: Final = ipaddress.ip_network("64:ff9b::/96")
 """NAT64: the last four bytes are the IPv4 address that is really reached."""
+_ALLOCATED: Final = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is given to the public internet; site-local addresses and the like lie outside,
+whatever the tables of the Python that runs this say."""
+_SPECIAL: Final = tuple(
+    ipaddress.ip_network(n)
+    for n in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "3fff::/20")
+)
+"""Protocol assignments, relays of 6to4 and documentation, which nobody may be reached at."""
+_ISATAP: Final = frozenset({0x00005EFE, 0x02005EFE})
+"""The third quarter of an IPv6 address whose last one is an IPv4 address to tunnel to."""
 
 
 class BadTarget(ValueError):
@@ -92,6 +102,10 @@ def is_public(address: Address) -> bool:
     real = _real(address)
     if real != address:
         return is_public(real)
+    if address.version == 6 and address not in _ALLOCATED:
+        return False
+    if any(address in network for network in _SPECIAL):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
@@ -136,6 +150,6 @@ def _real(address: Address) -> Address:
             return address.sixtofour
         if address.teredo is not None:
             return address.teredo[1]
-        if address in _TRANSLATED:
+        if address in _TRANSLATED or (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address

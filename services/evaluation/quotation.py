@@ -50,7 +50,7 @@ def quotation(
         "name": spec.name,
         "complete": complete,
         "model": {
-            "name": model_name(spec.model.path),
+            "name": spec.model.hub or model_name(spec.model.path),
             "path": spec.model.path,
             "sha256": identity.sha256,
             "parameters": identity.parameters,

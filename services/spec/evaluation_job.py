@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from algorithms.strict import Strict
 from services.builtin import BENCHMARK_PREFIX, PREFIX
 from services.spec.job import DataSpec, GeneratorSpec, ModelSpec, VerifierSpec
+from services.spec.on_hub import FileOnHub
 from services.spec.restarts import RestartSpec
 from services.verification.policy import Policy
 
@@ -29,10 +30,10 @@ class EvaluationGeneratorSpec(GeneratorSpec):
     """Longest wait for one chunk of responses."""
 
 
-class BenchmarkSpec(Strict):
+class BenchmarkSpec(FileOnHub):
     """Questions with known answers that the model is evaluated on."""
 
-    path: str = Field(min_length=1)
+    path: str = ""
     """``benchmark:NAME``, ``builtin:NAME``, or a file: JSONL, a JSON list or parquet."""
     name: str = Field(default="", pattern=rf"^({_NAME})?$")
     """What results call it; empty takes the benchmark's name, or the file's without its ending."""
@@ -140,4 +141,4 @@ def name_of(benchmark: BenchmarkSpec) -> str:
     for prefix in (BENCHMARK_PREFIX, PREFIX):
         if benchmark.path.startswith(prefix):
             return benchmark.path.removeprefix(prefix)
-    return Path(benchmark.path).stem
+    return Path(benchmark.file or benchmark.path).stem

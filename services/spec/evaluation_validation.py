@@ -30,7 +30,7 @@ def find_evaluation_problems(
     context: int | None = None
     usable: Path | None = model
     try:
-        context = inspect_model(model).context
+        context = inspect_model(model, weights=spec.model.on_hub is None).context
     except (ModelError, OSError) as error:
         usable = None
         problems.append(Problem("/model/path", str(error)))

@@ -10,6 +10,7 @@ from algorithms.criteria import LengthTarget
 from algorithms.schedule import Cycles, Occurrence, occurrences
 from algorithms.stage import Stage
 from algorithms.strict import Strict
+from services.spec.on_hub import FileOnHub, OnHub
 from services.spec.restarts import RestartSpec
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -24,18 +25,19 @@ def _whole_above_one(gpus: float) -> float:
 Gpus = Annotated[float, Field(ge=0), AfterValidator(_whole_above_one)]
 
 
-class ModelSpec(Strict):
+class ModelSpec(OnHub):
     """The policy to compress."""
 
-    path: str = Field(min_length=1)
+    path: str = ""
     """Folder with a Hugging Face checkpoint in safetensors and its tokenizer. ``builtin:NAME``
-    names a model that ships with Laconic (``builtin:tiny-reasoner``)."""
+    names a model that ships with Laconic (``builtin:tiny-reasoner``). With ``hub`` it is filled
+    in."""
 
 
-class DataSpec(Strict):
+class DataSpec(FileOnHub):
     """Questions with known answers, as JSONL, a JSON list or parquet."""
 
-    path: str = Field(min_length=1)
+    path: str = ""
     """File; ``builtin:tiny-train`` and ``builtin:tiny-heldout`` ship with Laconic,
     ``benchmark:NAME`` is a set of docs/benchmarks.md (``benchmark:deepscaler``), which has columns
     of its own."""
@@ -150,10 +152,10 @@ class ReplaySpec(Strict):
     """A learner that does not acknowledge in this time loses the batch to its successor."""
 
 
-class EvaluationSpec(Strict):
+class EvaluationSpec(FileOnHub):
     """Held-out evaluation of the base model, after each stage, and within stages on request."""
 
-    path: str = Field(min_length=1)
+    path: str = ""
     """File with the same columns as the training data, or a name (``benchmark:math500``)."""
     allow_other_content: bool = False
     """Take a benchmark whose questions are not the pinned ones; the job then says so."""

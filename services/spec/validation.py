@@ -47,7 +47,8 @@ def find_problems(spec: JobSpec, cluster: ClusterSize | None) -> list[Problem]:
     model: Path | None = None
     try:
         model = resolve_path(spec.model.path)
-        facts = inspect_model(model)
+        # The weights of one on the hub are fetched, and looked at, when the job starts.
+        facts = inspect_model(model, weights=spec.model.on_hub is None)
     except (ModelError, UnknownBuiltin, OSError) as error:
         model = None
         problems.append(Problem("/model/path", str(error)))

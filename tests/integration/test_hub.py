@@ -21,6 +21,8 @@ from services.benchmarks import hub
 from services.benchmarks.load import VARIABLE, load_benchmark
 from services.benchmarks.registry import BENCHMARKS, HubCopy
 from services.data_error import DataError
+from services.job_data import load_job_data
+from services.presets.registry import resolve
 from services.question_columns import Columns
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -84,13 +86,13 @@ def served(cache, monkeypatch):
     server.server_close()
 
 
-def in_cache(cache, name, content=CONTENT):
+def in_cache(cache, name, content=CONTENT, commit=COMMIT):
     folder = cache / f"datasets--{REPO.replace('/', '--')}"
-    file = folder / "snapshots" / COMMIT / name
+    file = folder / "snapshots" / commit / name
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
-    (folder / "refs").mkdir()
-    (folder / "refs" / "main").write_text(COMMIT)
+    (folder / "refs").mkdir(exist_ok=True)
+    (folder / "refs" / "main").write_text(commit)
     return file
 
 
@@ -162,6 +164,25 @@ def test_a_benchmark_from_the_hub_has_its_revision(served, monkeypatch):
     assert [q.gold for q in found.questions] == [("2",)]
     served.shutdown()
     assert load_benchmark("math500") == found
+
+
+def test_a_resumed_job_takes_the_commit_it_began_with(served, cache, monkeypatch, tmp_path):
+    """The hub has a newer one meanwhile; a job that begins then takes that."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    newer, content = "89abcdef" * 5, b'{"problem": "2 + 2?", "answer": "4"}\n'
+    entry = replace(BENCHMARKS["math500"], hub=(COPY,), rows=1, sha256=None)
+    monkeypatch.setitem(BENCHMARKS, "math500", entry)
+    spec = resolve("tiny-cpu", {"data": {"path": "benchmark:math500"}, "evaluation": None})
+
+    def questions(job):
+        (tmp_path / job).mkdir(exist_ok=True)
+        data = load_job_data(spec, tmp_path / job / "gold_check.json", lambda *_: None)
+        return data.questions[0].question, data.notices[0].data["train"]["revision"]
+
+    assert questions("first") == ("1 + 1?", COMMIT)
+    in_cache(cache, "data/test-0.jsonl", content, newer)
+    assert questions("first") == ("1 + 1?", COMMIT)
+    assert questions("second") == ("2 + 2?", newer)
 
 
 def test_a_benchmark_that_is_nowhere(cache, monkeypatch, tmp_path):

@@ -112,6 +112,13 @@ def test_a_tokenizer_without_chat_template(check, model):
     assert check() == {}
 
 
+@pytest.mark.parametrize("shard", ["../other/model.safetensors", "/etc/passwd"])
+def test_a_shard_that_lies_elsewhere(check, model, shard):
+    index = {"weight_map": {"w": shard}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "not a file beside it" in check()["/model/path"]
+
+
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt"])
 def test_weights_that_are_not_safetensors(check, model, name):
     (model / "model.safetensors").rename(model / name)

@@ -165,9 +165,14 @@ def serve(home, body, *, limits=None, around=lambda app: app, port=0, launcher=N
         "stream_heartbeat_seconds": 0.2,
         **settings,
     }
+    place = Home.resolve(home).create()
+    if "roots" not in chosen and open_control(place).keys.any():
+        # Who has a key reads what the operator has named: here the folder the test has its files
+        # in, and the home folder too.
+        chosen["roots"] = (place.root.parent,)
     limits = limits or Limits()
     outlives, launcher = launcher is not None, launcher or RecordingLauncher()
-    app = create_app(Settings(home=Home.resolve(home), limits=limits, **chosen), launcher=launcher)
+    app = create_app(Settings(home=place, limits=limits, **chosen), launcher=launcher)
     server = uvicorn.Server(
         server_config(
             around(app), limits, port=port, log_level="error", timeout_graceful_shutdown=2
@@ -180,6 +185,7 @@ def serve(home, body, *, limits=None, around=lambda app: app, port=0, launcher=N
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     control = ControlPlane(app, f"http://127.0.0.1:{port}", launcher, body)
+    control.server = server
     yield control
     control.http.close()
     # The control plane waits a while for drivers whose jobs have ended: none is left.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,6 +18,7 @@ from api.operation import Operation
 from services.control.quotas import Quota
 from services.control.stores import open_control
 from services.home import Home
+from services.presets.registry import resolve
 from tests.integration.api.conftest import client_of, make_token, problem, serve
 
 
@@ -197,6 +200,33 @@ def test_a_web_page_cannot_reach_in_by_another_name(plane):
     assert plane.http.get("/livez", headers={"Host": "10.1.2.3:8420"}).status_code == 200
 
 
+@pytest.mark.parametrize("host", ["laconic.example.com", "10.1.2.3:8420", "[fd00::1]:8420"])
+def test_with_keys_the_page_and_the_probes_answer_under_any_name(two, host):
+    """A phone opens the page by the name of a proxy, an orchestrator probes by address."""
+    plane, a, _, _ = two
+    plane.wait_for("readiness", lambda: plane.http.get("/readyz").status_code == 200)
+    named = {"Host": host}
+    for path in ("/", "/jobs/job-x", "/assets/base.css", "/livez", "/readyz", "/openapi.json"):
+        answer = plane.http.get(path, headers=named)
+        assert answer.status_code == 200, (path, answer.text)
+    assert a.get("/v1/jobs", headers=named).status_code == 200
+    problem(plane.http.get("/v1/jobs", headers=named), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/", "/jobs/x", "/assets/base.css", "/docs"])
+def test_what_needs_no_key_takes_no_body(two, path):
+    """Who has no key is answered before anything of a body has come."""
+    plane, *_ = two
+    host, port = plane.url.removeprefix("http://").split(":")
+    for method, status in (("POST", 405), ("PUT", 405), ("BREW", 405), ("GET", 200)):
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n"
+            connection.sendall(head.encode())
+            answer = connection.recv(4096)
+            assert answer.split(b" ")[1] == str(status).encode()
+            assert status == 200 or b"allow: get" in answer.lower()
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -244,6 +274,83 @@ def test_models_and_data_come_from_the_named_folders_only(tmp_path, body, model_
         assert errors(str(allowed / "train.jsonl")) is None
         assert "no such file" in errors(str(allowed / "other.jsonl"))[0]["detail"]
         assert errors("builtin:tiny-train") is None
+
+
+def _promoted(plane, tenant):
+    """A named model of a tenant, where it would lie; its folder."""
+    folder = plane.context.settings.home.promoted(tenant) / "short" / "model"
+    shutil.copytree(plane.body["overrides"]["model"]["path"], folder)
+    return folder
+
+
+def _ways_in(http, body, place):
+    """Ask for a place by each operation that takes one; the answers."""
+    over = {"preset": "tiny-cpu", "overrides": {"model": {"path": str(place)}}}
+    data = body["overrides"]["data"]
+    file = {"preset": "tiny-cpu", "overrides": {"data": {**data, "path": f"{place}/config.json"}}}
+    asked = {"benchmarks": [{"path": data["path"]}], "model": {"path": str(place)}}
+    return [
+        *(http.post(f"/v1/jobs{verb}", json=over) for verb in ("", ":validate", ":estimate")),
+        *(http.post(f"/v1/jobs{verb}", json=file) for verb in ("", ":validate", ":estimate")),
+        http.post("/v1/evaluations", json={"spec": asked}),
+        http.post(
+            "/v1/evaluations",
+            json={
+                "spec": {
+                    "benchmarks": [{"path": f"{place}/config.json"}],
+                    "model": {"path": "builtin:tiny-reasoner"},
+                }
+            },
+        ),
+    ]
+
+
+@pytest.mark.parametrize("roots", ["named", "not named"])
+def test_what_other_tenants_have_is_in_nobodys_reach(two, tmp_path, roots):
+    """Neither by its path nor through links, also where a root holds the home folder."""
+    plane, a, b, _ = two
+    settings = plane.context.settings
+    if roots == "not named":
+        plane.context.settings = replace(settings, roots=None)
+    folder = _promoted(plane, "a")
+    job = plane.context.store.create_job(resolve("tiny-cpu"), None, tenant="a").id
+    made = settings.home.job(job).model("compression")
+    shutil.copytree(folder, made)
+    (tmp_path / "link").symlink_to(folder)
+    (tmp_path / "up").symlink_to(settings.home.root.parent)
+    there = folder.relative_to(settings.home.root.parent)
+    places = [
+        folder,
+        made,
+        tmp_path / "link",
+        tmp_path / "up" / there,
+        folder.parent / ".." / ".." / "b" / ".." / "a" / "short" / "model",
+    ]
+    said = set()
+    for place in places:
+        for answer in _ways_in(b, plane.body, place):
+            errors = problem(answer, 422, "invalid_spec")["errors"]
+            assert all("may not be read from" in e["detail"] for e in errors)
+            said |= {e["detail"] for e in errors}
+    for answer in _ways_in(b, plane.body, settings.home.promoted("a") / "nothing" / "model"):
+        said |= {e["detail"] for e in problem(answer, 422, "invalid_spec")["errors"]}
+    assert len(said) == 1, "whether something is there is not told"
+    assert b.get("/v1/jobs").json()["data"] == []
+    for place in (folder, made):
+        over = {"model": {"path": str(place)}, "data": {"path": "builtin:tiny-train"}}
+        over["evaluation"] = None
+        answer = a.post("/v1/jobs:validate", json={"preset": "tiny-cpu", "overrides": over})
+        # The folder was looked into: its weights are none.
+        assert "may not be read from" not in answer.text
+
+
+def test_with_a_key_the_machine_is_closed_until_folders_are_named(two):
+    """A control plane on the loopback behind a proxy asks for no LACONIC_ROOTS at its start."""
+    plane, a, _, _ = two
+    plane.context.settings = replace(plane.context.settings, roots=None)
+    for answer in _ways_in(a, plane.body, plane.body["overrides"]["model"]["path"]):
+        problem(answer, 422, "invalid_spec")
+    assert a.post("/v1/jobs", json={"preset": "tiny-cpu"}).status_code == 201
 
 
 def test_a_model_with_code_of_its_own_is_refused(plane, model_folder):

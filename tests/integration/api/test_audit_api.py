@@ -31,7 +31,7 @@ def test_what_was_asked_and_by_whom_is_in_the_log(tmp_path, body):
         assert lines == [
             ("ci", "a", "POST", "createJob", 201, None),
             ("ci", "a", "POST", "cancelJob", 403, "missing_scope"),
-            ("unknown", "default", "POST", None, 401, "unauthenticated"),
+            ("unknown", "default", "*", None, 401, "refused_requests"),
             ("ci", "a", "POST", "createJob", 422, "invalid_request"),
             ("ci", "a", "DELETE", None, 405, "method_not_allowed"),
         ]
@@ -53,6 +53,35 @@ def test_what_was_asked_and_by_whom_is_in_the_log(tmp_path, body):
         ]
         assert first_broken(chain) is None
         assert len(chain) == 5
+
+
+def test_who_has_no_key_cannot_fill_the_log(tmp_path, body, monkeypatch):
+    """They are counted, and told of in one record now and then."""
+    home = tmp_path / "home"
+    root = make_token(home, "admin", name="root")
+    with serve(home, body) as plane:
+        admin = client_of(plane, root)
+        for _ in range(10):
+            plane.http.post("/v1/jobs", json=body)
+            plane.http.delete("/v1/jobs")
+            plane.http.put("/livez")
+            plane.http.post("/", content=b"x" * 5_000_000)
+            plane.http.post("/v1/jobs", json=body, headers={"Origin": "https://evil.example"})
+        (first,) = admin.get("/v1/audit").json()["data"]
+        assert (first["actor"], first["code"]) == ("unknown", "refused_requests")
+        assert first["path"].startswith("1 requests")
+        text = admin.get("/metrics").text
+        assert 'laconic_http_refused_total{code="unauthenticated"} 20.0' in text
+        assert 'laconic_http_refused_total{code="cross_site"} 10.0' in text
+        monkeypatch.setattr("api.refusals.SUMMARY_SECONDS", 0.0)
+        plane.http.post("/v1/jobs", json=body)
+        second = admin.get("/v1/audit").json()["data"][-1]
+        assert second["path"].startswith("50 requests")
+        # What a key does is recorded, one by one, whatever comes of it.
+        admin.post("/v1/jobs", content=b"x" * 5_000_000)
+        admin.delete("/v1/jobs")
+        codes = [r["code"] for r in admin.get("/v1/audit").json()["data"]]
+        assert codes[2:] == ["body_too_large", "method_not_allowed"]
 
 
 def test_a_fault_is_in_the_log_too(plane):

@@ -33,6 +33,10 @@ def create(overrides, **more):
     return {"json": {"preset": "tiny-cpu", "overrides": overrides, **more}}
 
 
+def evaluate(model, questions):
+    return {"json": {"spec": {"model": {"path": model}, "benchmarks": [{"path": questions}]}}}
+
+
 def stage(**fields):
     return create({"stages": {"compression": fields}})
 
@@ -77,6 +81,39 @@ HOSTILE = {
     "a file URL": Ask("POST", "/v1/jobs", 422, **create({"data": {"path": "file:///etc/passwd"}})),
     "a path with a NUL": Ask("POST", "/v1/jobs", 422, **create({"data": {"path": "/a\0b"}})),
     "a path of another user": Ask("POST", "/v1/jobs", 422, **create({"data": {"path": "~root/x"}})),
+    "a path of a user who is not there": Ask(
+        "POST", "/v1/jobs", 422, **create({"data": {"path": "~nosuchuser/x"}})
+    ),
+    "a model of a user who is not there": Ask(
+        "POST", "/v1/jobs", 422, **create({"model": {"path": "~nosuchuser/x"}})
+    ),
+    "questions of a user who is not there": Ask(
+        "POST", "/v1/jobs:validate", 422, **create({"evaluation": {"path": "~nosuchuser/x"}})
+    ),
+    "an estimate of a user who is not there": Ask(
+        "POST", "/v1/jobs:estimate", 422, **create({"data": {"path": "~nosuchuser/x"}})
+    ),
+    "an evaluation of a user who is not there": Ask(
+        "POST", "/v1/evaluations", 422, **evaluate("~nosuchuser/x", "builtin:tiny-heldout")
+    ),
+    "an evaluation on a user who is not there": Ask(
+        "POST", "/v1/evaluations", 422, **evaluate("builtin:tiny-reasoner", "~nosuchuser/x")
+    ),
+    "the control plane's own database": Ask(
+        "POST", "/v1/jobs", 422, **create({"data": {"path": "{home}/control.db"}})
+    ),
+    "another tenant's model": Ask(
+        "POST", "/v1/jobs", 422, **create({"model": {"path": "{home}/promoted/b/short/model"}})
+    ),
+    "a model of another tenant's job": Ask(
+        "POST", "/v1/evaluations", 422, **evaluate("job:{foreign}", "builtin:tiny-heldout")
+    ),
+    "a path of 5,000 characters": Ask(
+        "POST", "/v1/jobs", 422, **create({"data": {"path": "{root}/" + "a" * 5000}})
+    ),
+    "a path of 5,000 folders": Ask(
+        "POST", "/v1/jobs", 422, **create({"model": {"path": "{root}" + "/a" * 5000}})
+    ),
     "an unknown builtin": Ask(
         "POST", "/v1/jobs", 422, **create({"data": {"path": "builtin:../../x"}})
     ),
@@ -274,6 +311,7 @@ def stage_set(tmp_path_factory):
             "foreign_cursor": str(cursors[1]),
             "token": tokens[0],
             "root": str(root),
+            "home": str(home),
         }
         used = mine.post("/v1/jobs", json=body, headers={"Idempotency-Key": "used"})
         assert used.status_code == 201

@@ -42,6 +42,18 @@ def everything(tmp_path, body, caplog, capfd, monkeypatch):
         for over in ({"name": canaries["token"]}, {"data": {"prompt_suffix": canaries["token"]}}):
             answer = ask("POST", "/v1/jobs", json={"preset": "tiny-cpu", "overrides": over})
             assert answer.json()["code"] == "secret_in_body"
+        hidden = "".join(f"\\u{ord(c):04x}" for c in canaries["token"])
+        signed = "whsec_" + canaries["webhook"].replace("/", "\\/")
+        for text in (hidden, "\\u006c" + canaries["token"][1:], "\\u0077" + signed[1:], signed):
+            answer = ask(
+                "POST",
+                f"/v1/jobs/{job}/cancel",
+                content=f'{{"reason": "because {text}"}}',
+                headers={"Content-Type": "application/json"},
+            )
+            assert answer.json()["code"] == "secret_in_body"
+        answer = ask("POST", "/v1/jobs", json=body, headers={"Idempotency-Key": canaries["token"]})
+        assert answer.json()["code"] == "secret_in_header"
         for path in (f"/v1/presets/{canaries['token']}", f"/v1/jobs?{canaries['token']}=1"):
             assert "***" in ask("GET", path).text
         ask("POST", f"/v1/jobs/{canaries['token']}/cancel")
