@@ -384,9 +384,13 @@ RAW = {
         b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
         400,
     ),
-    "a length of 3 GiB": (
+    "a length of 3 GiB where no key is needed": (
         b"POST /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3221225472\r\n\r\n",
-        413,
+        405,
+    ),
+    "a length of 3 GiB without a key": (
+        b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3221225472\r\n\r\n",
+        401,
     ),
     "another server's name in the path": (
         b"GET //evil.example/v1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n",
