@@ -53,10 +53,17 @@ function line(event) {
     { class: "kind" },
     event.level === "info" ? event.type : `${event.level}: ${event.type}`,
   );
-  const text = el("span", { class: "text" }, event.message);
+  const text = el("span", { class: "text" }, event.message, ...said(event));
   const data = event.data && Object.keys(event.data).length > 0;
   const body = data
     ? el("details", {}, el("summary", {}, text), el("pre", {}, JSON.stringify(event.data, null, 2)))
     : text;
   return el("li", { "data-level": event.level, "data-type": event.type }, when, kind, body);
+}
+
+/** Who asked for it, where there are keys to tell people apart, and why. */
+function said({ author, reason }) {
+  const who = author && author !== "local" ? `by ${author}` : "";
+  const words = [who, reason ?? ""].filter(Boolean).join(": ");
+  return words ? [el("span", { class: "said" }, ` ${words}`)] : [];
 }

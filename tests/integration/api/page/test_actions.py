@@ -187,3 +187,9 @@ def test_a_heartbeat_is_no_change(plane, run, reader):
     page.click("#confirm-yes")
     shows(page, "#say", "Next stage requested")
     assert page.is_hidden("#refused")
+
+
+def test_who_asked_and_why_stands_in_the_log(plane, run, reader):
+    page = reader.open(f"/jobs/{run.job}")
+    plane.store.send_command(run.job, "stage", {"to": "next"}, author="ops", reason="it is short")
+    shows(page, "#log", "stage requested: next by ops: it is short")
