@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.launcher import Observation
 from tests.browser import shows, text
 from tests.integration.api.page.recorded_run import EVALUATIONS, STEPS, RecordedRun, record_of
 from tests.integration.waiting import wait_until
@@ -198,12 +199,12 @@ def test_a_failed_job_shows_its_cause(plane, run, reader):
 
 
 def test_a_job_out_of_sight_says_so(plane, run, reader):
-    plane.store.set_state(run.job, "reconciling", attempt=1, cause="Ray does not answer")
     page = reader.open(f"/jobs/{run.job}")
-    shows(page, "#state", "reconciling")
-    shows(page, "#doubt", "Ray does not answer")
+    plane.launcher.shown[f"{run.job}-1"] = Observation("unobservable", "no route")
+    shows(page, "#state", "reconciling")  # once its last heartbeat is some seconds old
+    shows(page, "#doubt", "Ray does not answer: no route")
     assert page.is_hidden("#end")
-    plane.store.set_state(run.job, "running", attempt=1)
+    run.progress("train")
     shows(page, "#state", "running")
     assert page.is_hidden("#doubt")
 
