@@ -217,6 +217,7 @@ def furnished(folder: Path, tally: Tally) -> Iterator[Furnished]:
             "createEvaluation": {"spec": spec},
             "promoteModel": promotion,
             "createWebhook": hook,
+            "verify": {"cases": [{"gold": "4", "output": "</think>\\boxed{4}"}]},
         }
         yield Furnished(plane, token, known, parameters, bodies)
 

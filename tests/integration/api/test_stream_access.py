@@ -50,7 +50,7 @@ def with_log(plane):
 def test_a_stream_ends_with_its_key_and_others_go_on(tmp_path, body, what, how):
     home = tmp_path / "home"
     tokens = [make_token(home, "jobs:read", "jobs:write", name=n) for n in ("doomed", "other")]
-    keys = open_control(Home.resolve(home).control_database).keys
+    keys = open_control(Home.resolve(home)).keys
     # No heartbeat comes along that could bring the question up.
     with serve(home, body, stream_heartbeat_seconds=600) as plane:
         clients = [client_of(plane, t) for t in tokens]
