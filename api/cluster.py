@@ -196,7 +196,10 @@ class LocalCluster:
     def _output(self) -> str:
         with contextlib.suppress(OSError):
             text = (self._folder / "ray-start.log").read_text(errors="replace")
-            return "\n" + text[-2000:]
+            # Whole lines, and in words what Ray says at length.
+            end = text[-2000:].partition("\n")[2] if len(text) > 2000 else text
+            busy = "the machine was too busy for Ray to start in time; try again\n"
+            return "\n" + (busy if "timed out during startup" in text else "") + end
         return "no output"
 
     def _members(self) -> set[psutil.Process]:
