@@ -21,6 +21,7 @@ from typing import Any
 
 import ray
 
+from actors.lost import is_lost
 from services.home import Home
 from services.hub_source import JOB_SECONDS
 from services.journal.entry import Entry
@@ -271,7 +272,9 @@ class Attempt:
             return self._leave("paused", "paused on request")
         except Exception as e:
             log.exception("the attempt failed")
-            return self._pause_for_room(e) if is_storage_full(e) else self._fail(e)
+            if is_storage_full(e):
+                return self._pause_for_room(e)
+            return self._give_up(e, "interrupted" if is_lost(e) else "failed")
         return self._end("succeeded", None, 0)
 
     def _leave(self, state: JobState, cause: str) -> int:
@@ -295,11 +298,13 @@ class Attempt:
             return self._end("interrupted", cause, 0)
         return self._end("paused", cause, 0, reason=STORAGE_FULL)
 
-    def _fail(self, error: Exception) -> int:
+    def _give_up(self, error: Exception, state: JobState) -> int:
+        """What was lost is no fault of the job, which may go on from its last checkpoint."""
         cause = _cause(error)
         with contextlib.suppress(StoreUnavailable):  # a full disk must not hide the record below
-            self.event("failed", cause, {"traceback": traceback.format_exc()[-8000:]}, "error")
-        return self._end("failed", cause, 1)
+            kind = "failed" if state == "failed" else "lost"
+            self.event(kind, cause, {"traceback": traceback.format_exc()[-8000:]}, "error")
+        return self._end(state, cause, 1)
 
     def _end(self, state: JobState, cause: str | None, code: int, reason: str | None = None) -> int:
         """Write the terminal record; only then let the workers go."""

@@ -7,6 +7,12 @@ import os
 import signal
 
 import pytest
+from ray.exceptions import (
+    ActorDiedError,
+    ActorUnavailableError,
+    RayActorError,
+    WorkerCrashedError,
+)
 
 from actors.attempt import Attempt
 from actors.driver import Driver
@@ -336,3 +342,30 @@ def test_an_attempt_without_a_step_leaves_at_once(store, tmp_path, job):
 
     assert Plain(store, Home(tmp_path), job, 1).main() == 0
     assert store.get_job(job).state == "paused"
+
+
+def raising(error):
+    def happen(driver):
+        raise error
+
+    return happen
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (ActorDiedError(), "interrupted"),
+        (ActorUnavailableError("away", None), "interrupted"),
+        (WorkerCrashedError(), "interrupted"),
+        (RayActorError(actor_init_failed=True), "failed"),
+        (ValueError("of its own"), "failed"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_worker_that_is_gone_is_no_fault_of_the_job(store, tmp_path, job, error, state):
+    driver = Scripted(store, tmp_path, job, [running, raising(error)])
+    assert driver.main() == 1
+    assert store.get_job(job).state == state
+    assert driver.killed
+    told = [e.type for e in store.events(job) if e.level == "error"]
+    assert ("failed" in told) == (state == "failed")
