@@ -202,8 +202,6 @@ async def streams(port: int, key: str, jobs: Sequence[str], count: int, seconds:
 
 async def pages(few: tuple[int, str], many: tuple[int, str], rounds: int) -> list[str]:
     """Time the same pages with few and with many jobs, in turns; rows with the ratio."""
-    small = await Connection.open(*few)
-    large = await Connection.open(*many)
     rows = []
     for name, query in (
         ("first page of 20", "limit=20"),
@@ -212,18 +210,24 @@ async def pages(few: tuple[int, str], many: tuple[int, str], rounds: int) -> lis
         ("of one label", "limit=20&label%5Bteam%5D=t3"),
         ("of a rare label", "limit=1&label%5Brare%5D=yes"),
     ):
-        asked: list[tuple[Connection, str, list[float]]] = []
-        for connection, jobs in ((small, FEW), (large, MANY)):
-            middle = await _behind(connection, jobs // 2) if "{middle}" in query else ""
-            asked.append((connection, "/v1/jobs?" + query.format(middle=middle), []))
+        asked: list[tuple[tuple[int, str], str, list[float]]] = []
+        for place, jobs in ((few, FEW), (many, MANY)):
+            walker = await Connection.open(*place)
+            middle = await _behind(walker, jobs // 2) if "{middle}" in query else ""
+            await walker.close()
+            asked.append((place, "/v1/jobs?" + query.format(middle=middle), []))
+        # Only now: a connection that is idle for some seconds is closed by the server.
+        timed = [(await Connection.open(*place), path, times) for place, path, times in asked]
         for turn in range(rounds + 20):
-            for connection, path, times in asked[:: 1 if turn % 2 else -1]:
+            for connection, path, times in timed[:: 1 if turn % 2 else -1]:
                 begun = time.perf_counter()
                 status, _ = await connection.get(path)
                 assert status == 200, path
                 if turn >= 20:
                     times.append(time.perf_counter() - begun)
-        low, high = (1000 * statistics.median(times) for _, _, times in asked)
+        for connection, _, _ in timed:
+            await connection.close()
+        low, high = (1000 * statistics.median(times) for _, _, times in timed)
         rows.append(f"| {name} | {low:.2f} | {high:.2f} | {high / low:.2f} |")
     return rows
 
