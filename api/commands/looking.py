@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -11,12 +10,11 @@ import typer
 from rich.table import Table
 
 from api.answers.whoami import Share
-from api.client import ApiError, Client, NotYetEnded, Unreachable
+from api.client import Client, NotYetEnded
 from api.commands.jobs import job_body
 from api.commands.options import AsJson, JobId, Url, err, out, tell
-from api.patience import LOOK_SECONDS, Patience
+from api.picked_up import picked_up
 from api.progress_view import duration, print_outcome
-from services.stores.lifecycle import ACTIVE
 
 app = typer.Typer()
 
@@ -128,24 +126,14 @@ def logs(
 
 
 def _log(client: Client, job: str, role: str, rank: int, start: int, follow: bool) -> Iterator[str]:
-    """The text of a log, until the job has ended if it is followed. A stream that ends before, for
-    one because the control plane starts again, is picked up where it ended."""
-    patience, place = Patience(), start
+    """The text of a log, until the job has ended if it is followed."""
+    place = start
     if follow:
-        client.job(job)  # Nobody there from the start is not waited for.
-    while follow:
-        try:
-            for text, behind in client.follow_log(job, role, rank, place):
-                patience.there()
-                place = behind
-                yield text
-            # Ended by the server: either the job has ended or the server is about to.
-            if client.job(job).state not in ACTIVE:
-                break
-            patience.there()
-        except (ApiError, Unreachable) as error:
-            patience.missed(error)
-        time.sleep(LOOK_SECONDS)
+        for text, behind in picked_up(
+            client, job, start, lambda at: client.follow_log(job, role, rank, at)
+        ):
+            place = behind
+            yield text
     while (piece := client.log(job, role, rank, place)).text:
         yield piece.text
         place = piece.next_start

@@ -10,13 +10,12 @@ from typing import Annotated
 
 import typer
 
-from api.client import ApiError, Client, Unreachable
+from api.client import Client
 from api.commands.options import AsJson, JobId, Url, out
 from api.overrides import BadInput
-from api.patience import LOOK_SECONDS, Patience
+from api.picked_up import picked_up
 from api.progress_view import step_line
 from api.schemas import Event
-from services.stores.lifecycle import ACTIVE
 
 app = typer.Typer()
 
@@ -45,27 +44,22 @@ def events(
 
 
 def _events(client: Client, job: str, after: int, follow: bool) -> Iterator[Event]:
-    """Events, until the job has ended if it is followed; a stream that ends before is picked up
-    where it ended."""
-    patience = Patience()
+    """Events, until the job has ended if it is followed."""
+
+    def stream(behind: int) -> Iterator[tuple[Event | None, int]]:
+        for event in client.follow(job, behind):
+            behind = event.id if event else behind
+            yield event, behind
+
+    place = after
     if follow:
-        client.job(job)  # Nobody there from the start is not waited for.
-    while follow:
-        try:
-            for event in client.follow(job, after):
-                patience.there()
-                if event is not None:
-                    after = event.id
-                    yield event
-            if client.job(job).state not in ACTIVE:
-                break
-            patience.there()
-        except (ApiError, Unreachable) as error:
-            patience.missed(error)
-        time.sleep(LOOK_SECONDS)
-    while page := client.events(job, after, _PAGE):
+        for event, behind in picked_up(client, job, after, stream):
+            place = behind
+            if event is not None:
+                yield event
+    while page := client.events(job, place, _PAGE):
         yield from page
-        after = page[-1].id
+        place = page[-1].id
 
 
 @app.command()
