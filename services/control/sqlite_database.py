@@ -12,6 +12,7 @@ from typing import Final
 
 from services.stores.layout import UnknownLayout
 from services.stores.sqlite_schema import connect, enter_wal
+from services.stores.sqlite_transaction import transaction
 
 VERSION: Final = 2
 """Layout of the tables, kept in ``PRAGMA user_version``."""
@@ -151,13 +152,5 @@ class ControlDatabase:
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction nobody else writes in."""
-        db = self.read()
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self.read()) as db:
             yield db
-            db.execute("COMMIT")
-        except BaseException:
-            # A full disk may have rolled back already.
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise

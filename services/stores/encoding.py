@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any, Final, overload
 
 from services.spec.kind import Spec, kind_of
+from services.stores.lifecycle import CommandKind
 from services.stores.protocol import BadCursor, Origin
 
 _CURSOR: Final = re.compile(r"before-([1-9][0-9]{0,17})", re.ASCII)
@@ -53,6 +54,11 @@ def creation_message(spec: Spec, preset: str | None, origin: Origin | None = Non
 def creation_data(origin: Origin | None) -> dict[str, Any]:
     """What goes with it."""
     return {"forked_from": asdict(origin)} if origin else {}
+
+
+def command_message(kind: CommandKind, data: Mapping[str, Any]) -> str:
+    """What the event of a command says."""
+    return f"{kind} requested" + (f": {data['to']}" if "to" in data else "")
 
 
 def origin_of(text: str | None) -> Origin | None:

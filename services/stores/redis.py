@@ -21,6 +21,7 @@ import redis
 
 from services.spec.kind import JobKind, Spec, kind_of
 from services.stores.encoding import (
+    command_message,
     creation_data,
     creation_message,
     cursor_of,
@@ -318,7 +319,7 @@ class RedisJobStore:
             expect=expect,
             kind=kind,
             command=to_json({"data": data, "author": author, "reason": reason}),
-            message=f"{kind} requested" + (f": {data['to']}" if "to" in data else ""),
+            message=command_message(kind, data),
             data=to_json({"kind": kind, **data}),
             grace=None if grace is None else repr(float(grace)),
             author=author,

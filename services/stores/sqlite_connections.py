@@ -11,6 +11,7 @@ from pathlib import Path
 
 from services.stores.protocol import StoreUnavailable
 from services.stores.sqlite_schema import connect, prepare
+from services.stores.sqlite_transaction import transaction
 
 
 class Connections:
@@ -39,17 +40,8 @@ class Connections:
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction that holds the write lock from its start; an error takes all of it back.
         What SQLite raises becomes :class:`StoreUnavailable`."""
-        with self._said():
-            db = self._mine()
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                # A full disk may have rolled back already.
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
+        with self._said(), transaction(self._mine()) as db:
+            yield db
 
     def close(self) -> None:
         """Close the connections of all threads."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from services.stores.encoding import plain, to_json
+from services.stores.encoding import command_message, plain, to_json
 from services.stores.journal_mark import JournalMark
 from services.stores.lifecycle import (
     ACTIVE,
@@ -131,12 +131,11 @@ def send_command(
         (job_id, kind, to_json(data), plain(author), plain(reason)),
     ).lastrowid
     assert command is not None
-    text = f"{kind} requested" + (f": {data['to']}" if "to" in data else "")
     add_event(
         db,
         job_id,
         "command",
-        text,
+        command_message(kind, data),
         data={"kind": kind, **data},
         author=author,
         reason=reason,
