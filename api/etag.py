@@ -9,7 +9,7 @@ import json
 import re
 from typing import Annotated, Final
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Response
 
 from api.dependencies import VisibleEvaluation, VisibleJob
 from api.problems import ApiProblem
@@ -33,6 +33,16 @@ def is_unchanged(job: JobRecord, if_none_match: str | None) -> bool:
     if if_none_match.strip() == "*":
         return True
     return etag_of(job).strip('"') in {tag for _, tag in _TAG.findall(if_none_match)}
+
+
+def unchanged(job: JobRecord, if_none_match: str | None, response: Response) -> Response | None:
+    """The answer to a reader that has all there is. None for any other: its own answer carries the
+    tag."""
+    headers = {"ETag": etag_of(job)}
+    if is_unchanged(job, if_none_match):
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
+    return None
 
 
 IfMatch = Annotated[

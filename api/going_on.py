@@ -73,8 +73,7 @@ def fork_job(
     spec = fork_spec(source.training, body.name, body.overrides)
     state = fork_state(source.training, spec, manifest.state)
     spec = checked(context, replace(caller, tenant=source.tenant), spec)
-    with adding(context, source.tenant):
-        refuse_over_quota(context, source.tenant, spec)
+    refuse_over_quota(context, source.tenant, spec)  # before anything is copied; it counts below
     new_id = job_id or new_job_id("training")
     folder = context.settings.home.job(new_id)
     # Before the job exists: it may be started as soon as it does.

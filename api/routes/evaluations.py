@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from api.dependencies import Caller, Context, Ctx, Reserved, VisibleEvaluation
-from api.etag import ExpectEvaluation, IfNoneMatch, etag_of, is_unchanged
+from api.etag import ExpectEvaluation, IfNoneMatch, etag_of, unchanged
 from api.evaluation_submission import submit_evaluation
 from api.files import FILE_RESPONSES, file_response
 from api.job_actions import cancel_job, resume_job
@@ -79,11 +79,7 @@ def get(
     job: VisibleEvaluation, response: Response, if_none_match: IfNoneMatch = None
 ) -> Evaluation | Response:
     """An evaluation with its resolved specification."""
-    tag = etag_of(job)
-    if is_unchanged(job, if_none_match):
-        return Response(status_code=304, headers={"ETag": tag})
-    response.headers["ETag"] = tag
-    return Evaluation.of(job)
+    return unchanged(job, if_none_match, response) or Evaluation.of(job)
 
 
 @router.post(

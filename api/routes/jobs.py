@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.dependencies import Caller, Ctx, Reserved, VisibleJob
-from api.etag import IfNoneMatch, etag_of, is_unchanged
+from api.etag import IfNoneMatch, etag_of, unchanged
 from api.job_listing import labels_of, listed
 from api.operation import Operation, needs
 from api.schemas import CreateJob, Job, JobPage
@@ -87,8 +87,4 @@ def get(
     if_none_match: IfNoneMatch = None,
 ) -> Job | Response:
     """A job with its resolved specification."""
-    tag = etag_of(job)
-    if is_unchanged(job, if_none_match):
-        return Response(status_code=304, headers={"ETag": tag})
-    response.headers["ETag"] = tag
-    return Job.of(job)
+    return unchanged(job, if_none_match, response) or Job.of(job)
